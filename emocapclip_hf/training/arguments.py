@@ -101,6 +101,26 @@ class RunArguments:
     on_nan: Literal["stop", "skip"] = HfArg(
         default="stop", help="what to do with a step whose loss or gradient is not finite"
     )
+    dry_run: bool = HfArg(
+        default=False, help="train nothing: print parameters, memory and time, measured on one step of random data"
+    )
+
+
+@dataclass
+class HubArguments:
+    _argument_group_name: ClassVar[str] = "hub"
+
+    push_to_hub: bool = HfArg(default=False, help="publish the model with its card; sign in first: `hf auth login`")
+    hub_model_id: str | None = HfArg(
+        default=None, help="repository to publish to, name or owner/name; default: output_dir's name, in your account"
+    )
+    hub_private_repo: bool = HfArg(default=False, help="a repository that has to be made is private")
+    hub_strategy: Literal["every_save", "end"] = HfArg(
+        default="every_save", help="publish at each checkpoint (in the background) and at the end, or at the end alone"
+    )
+    hub_license: str | None = HfArg(
+        default=None, help="of the weights, as the Hub writes it; default: apache-2.0 for a new model of SynthFaces"
+    )
 
 
 @dataclass
@@ -112,14 +132,15 @@ class TrainingArguments:
     objective: ObjectiveArguments = field(default_factory=ObjectiveArguments)
     optimisation: OptimisationArguments = field(default_factory=OptimisationArguments)
     run: RunArguments = field(default_factory=RunArguments)
+    hub: HubArguments = field(default_factory=HubArguments)
 
 
-GROUPS = (ModelArguments, DataArguments, ObjectiveArguments, OptimisationArguments, RunArguments)
+GROUPS = (ModelArguments, DataArguments, ObjectiveArguments, OptimisationArguments, RunArguments, HubArguments)
 
 
 def parse_arguments(arguments: Sequence[str] | None = None, description: str | None = None) -> TrainingArguments:
     """
-    Read `--config file.yaml` (its keys may stand below model, data, objective, optimisation and run), then flags.
+    Read `--config file.yaml` (its keys may stand below model, data, objective, optimisation, run and hub), then flags.
 
     ```python
     >>> parse_arguments(["--learning-rate", "0.01", "--dataset", "faces/"]).optimisation.learning_rate
