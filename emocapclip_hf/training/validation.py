@@ -33,7 +33,7 @@ def evaluate(
     images = torch.cat(list(encode_images(model, processor, (row["image"] for row in rows))))  # (faces, dim)
     metrics = {}
     if "emotion" in rows.column_names:
-        for kind, chosen in _labelled(rows).items():
+        for kind, chosen in labelled_rows(rows).items():
             labels = sorted({rows["emotion"][index] for index in chosen})
             truth = [labels.index(rows["emotion"][index]) for index in chosen]
             prompts = encode_prompts(model, processor, labels, TEMPLATES)  # (labels, dim)
@@ -56,7 +56,7 @@ def mean_recall(predicted: torch.Tensor, truth: torch.Tensor) -> float:
     return torch.stack([(predicted[truth == label] == label).float().mean() for label in truth.unique()]).mean().item()
 
 
-def _labelled(rows: datasets.Dataset) -> dict[str, list[int]]:
+def labelled_rows(rows: datasets.Dataset) -> dict[str, list[int]]:
     """Rows whose emotion has a name, by kind of emotion."""
     kinds = rows["emotion_kind"] if "emotion_kind" in rows.column_names else ["basic"] * len(rows)
     named = [emotion not in (None, "", "other") for emotion in rows["emotion"]]
