@@ -14,6 +14,7 @@ from torch.utils.data import default_collate
 from ..processing import EmoCapCLIPProcessor
 from ..processing.caption_inputs_emocapclip import caption_inputs, read_captions
 from .augmentation import Change, FaceAugmentation, apply_change, row_generator
+from .caption import LEVELS
 from .image_cache import middle_square
 from .sides import swap_sides
 
@@ -33,7 +34,7 @@ class EmoCapCollator:
         seed: of sentences and changes.
         label_columns: columns to pass on. Numbers become tensors, the rest lists. Where a picture is mirrored, a label
             "left" becomes "right", and a column whose name begins with `local_`, one entry a local sentence, is
-            sampled with the sentences.
+            sampled with the sentences. A caption level is passed on as the words that are tokenized.
 
     Rows are dicts with `row` (an integer that stands for the row), `image` (a picture, or a uint8 array of
     (height, width, 3)) and the caption levels: those of `CachedRows`, or of `load_emocap(..., streaming=True)`.
@@ -82,7 +83,11 @@ class EmoCapCollator:
         batch |= caption_inputs(read_captions(captions), self._tokenize)
         batch["row"] = torch.tensor([row["row"] for row in rows])
         for column in self.label_columns:
-            batch[column] = _stack([_label(column, *each) for each in zip(rows, chosen, changes, strict=True)])
+            batch[column] = (
+                [caption[column] for caption in captions]
+                if column in LEVELS
+                else _stack([_label(column, *each) for each in zip(rows, chosen, changes, strict=True)])
+            )
         return batch
 
     def _draw_change(self, epoch: int, row: int) -> Change | None:

@@ -18,7 +18,7 @@ from .mining import Candidates
 
 HIGHEST_UNIT = 64  # FACS numbers of facial action units are below
 NO_EMOTION = -1
-_UNNAMED_EMOTIONS = ("", "other", None)  # two faces that show "other" need not look alike
+_UNNAMED_EMOTIONS = ("", "other", "nan", "None")  # two faces that show "other" need not look alike
 _SIDES = {"left": (0,), "right": (1,), "both": (0, 1)}
 
 
@@ -46,9 +46,9 @@ class MiningTruth:
                 f"The batch has no column emotion, which mining is measured against; it has {sorted(batch)}. Add it "
                 'to the collator\'s label_columns, with "action_units", "local_action_units" and "local_sides".'
             )
-        emotion = [
-            NO_EMOTION if name in _UNNAMED_EMOTIONS else zlib.crc32(str(name).encode()) for name in batch["emotion"]
-        ]
+        column = batch["emotion"]
+        names = [str(name) for name in (column.tolist() if isinstance(column, torch.Tensor) else column)]
+        emotion = [NO_EMOTION if name in _UNNAMED_EMOTIONS else zlib.crc32(name.encode()) for name in names]
         truth = cls(torch.tensor(emotion, device=device))
         if "action_units" in batch and "local_action_units" in batch:
             truth._read_units(batch, device)

@@ -14,6 +14,10 @@ import yaml
 from transformers import HfArgumentParser
 from transformers.hf_argparser import HfArg
 
+# A flag brings text, a YAML file the thing itself. (HfArgumentParser reads flags as the second of three types.)
+Structure = dict | str | None
+Weight = float | str | None
+
 
 @dataclass
 class ModelArguments:
@@ -21,7 +25,7 @@ class ModelArguments:
 
     model_name_or_path: str | None = HfArg(default=None, help="an EmoCapCLIP checkpoint to go on from")
     clip_name_or_path: str | None = HfArg(default=None, help="a CLIP-format checkpoint to start from")
-    model_config: dict | str | None = HfArg(default=None, help="of a new model: what EmoCapCLIPConfig takes, as JSON")
+    model_config: Structure = HfArg(default=None, help="of a new model: what EmoCapCLIPConfig takes, as JSON")
     vocab_size: int = HfArg(default=2048, help="of the tokenizer that is trained on the captions for a new model")
     stretch_text_positions: int | None = HfArg(default=None, help="lengthen the text context to so many tokens")
     freeze: list[str] = HfArg(default_factory=list, help="towers that are not trained: vision, text")
@@ -30,8 +34,7 @@ class ModelArguments:
     )
 
     def __post_init__(self):
-        if isinstance(self.model_config, str):  # from a flag
-            self.model_config = json.loads(self.model_config)
+        self.model_config = _from_flag("model_config", self.model_config)
 
 
 @dataclass
@@ -60,15 +63,38 @@ class DataArguments:
 class ObjectiveArguments:
     _argument_group_name: ClassVar[str] = "objective"
 
-    global_weight: float = HfArg(default=1.0, help="of the global captions in the loss; 0 turns the level off")
-    summary_weight: float = HfArg(default=1.0, help="of the summary captions")
-    local_weight: float = HfArg(default=1.0, help="of the local sentences")
+    global_weight: Weight = HfArg(
+        default=1.0,
+        help="of the global captions in the loss: a number, 0 turns the level off; or a schedule of (step, weight) "
+        "pairs, [[0, 0], [500, 1]], linear between them",
+    )
+    summary_weight: Weight = HfArg(default=1.0, help="of the summary captions, likewise")
+    local_weight: Weight = HfArg(default=1.0, help="of the local sentences, likewise")
     loss_type: Literal["softmax", "sigmoid"] = HfArg(
         default="softmax", help="several-positive InfoNCE, or each pair for itself"
     )
     cached_chunk_size: int | None = HfArg(
         default=None, help="images embedded at once: full-batch gradients at their memory"
     )
+    mining: Structure = HfArg(
+        default=None,
+        help="positives beyond an image's own captions: caption level to the fields of MiningRule, as JSON, for "
+        'instance {"global": {"guided_by": "text", "top_k": 3, "mutual": true}}',
+    )
+    mining_guide: Literal["self", "ema", "frozen"] = HfArg(
+        default="self",
+        help="whose embeddings say what is alike: the model's, a moving average's of it, or those of "
+        "mining_text_encoder or, without one, of the columns global_guide_embeds, summary_guide_embeds, "
+        "local_guide_embeds and image_guide_embeds of the dataset",
+    )
+    mining_ema_decay: float = HfArg(default=0.999, help="of the moving average, for mining_guide=ema")
+    mining_text_encoder: str | None = HfArg(
+        default=None, help="a sentence encoder that transformers can load, for mining_guide=frozen"
+    )
+
+    def __post_init__(self):
+        for name in ("global_weight", "summary_weight", "local_weight", "mining"):
+            setattr(self, name, _from_flag(name, getattr(self, name)))
 
 
 @dataclass
@@ -154,6 +180,18 @@ def parse_arguments(arguments: Sequence[str] | None = None, description: str | N
         parser.set_defaults(**_read_config(config))
     *groups, _ = parser.parse_args_into_dataclasses(arguments, look_for_args_file=False)
     return TrainingArguments(*groups)
+
+
+def _from_flag(name: str, value):
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as error:
+        flag = name.replace("_", "-")
+        raise ValueError(
+            f"--{flag} {value!r} is not JSON: {error}. In a shell, put single quotes around it."
+        ) from None
 
 
 def _read_config(path: Path) -> dict:

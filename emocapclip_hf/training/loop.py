@@ -14,6 +14,7 @@ from ..objective import CachedGradients, GlobalLocalObjective, ObjectiveOptions,
 from .arguments import ObjectiveArguments, OptimisationArguments, TrainingArguments
 from .batches import EpochBatches, training_batches
 from .checkpoints import CheckpointFolder
+from .guides import MiningGuide, positive_miner
 from .log import TrainingLog
 from .parameter_groups import parameter_groups
 from .setup import Materials, prepare_materials, training_rows
@@ -39,17 +40,21 @@ def train(
     set_seed(run.seed)
     folder = Path(run.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
+    objective = objective or GlobalLocalObjective(objective_options(args.objective), positive_miner(args.objective))
     with accelerator.main_process_first():  # builds the caches, the others read them
         materials = materials or prepare_materials(args)
-        rows, collator = training_rows(materials, args)
-    objective = objective or GlobalLocalObjective(objective_options(args.objective))
-    embedder = objective.embedder(materials.model)
+        embedder = objective.embedder(materials.model)
+        guide = MiningGuide(args.objective, objective.miner, embedder, materials.train.column_names)
+        rows, collator = training_rows(materials, args, guide.label_columns)
     groups = parameter_groups(
         materials.model, optimisation.learning_rate, optimisation.weight_decay, optimisation.layer_decay
     )
     optimizer = torch.optim.AdamW(groups, betas=(optimisation.adam_beta1, optimisation.adam_beta2))
     rates = [group["lr"] for group in groups]
     embedder, optimizer = accelerator.prepare(embedder, optimizer)
+    guide.to(accelerator.device)
+    if guide.average is not None:
+        accelerator.register_for_checkpointing(guide.average)
     backward = _backward(accelerator, embedder, objective, args.objective.cached_chunk_size)
 
     checkpoints = CheckpointFolder(folder, keep=run.save_total_limit)
@@ -64,12 +69,15 @@ def train(
     embedder.train()
     for step in range(first_step, optimisation.max_steps):
         asked = time.perf_counter()
-        batch = {name: value.to(accelerator.device) for name, value in next(batches).items()}
+        batch = _to_device(next(batches), accelerator.device)
         log.waited(time.perf_counter() - asked)
 
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * learning_rate_factor(step, optimisation)
-        output = backward(batch, step)
+        measured = (step + 1) % run.logging_steps == 0
+        with accelerator.autocast():
+            mining = guide(batch, accelerator.device, measured)
+        output = backward(batch, step, **mining)
         norm = accelerator.clip_grad_norm_(embedder.parameters(), optimisation.max_grad_norm)
         # With float16 the scaler makes gradients overflow now and then, and skips those steps itself.
         broken = not torch.isfinite(norm if accelerator.scaler is None else output.loss)
@@ -80,6 +88,8 @@ def train(
             )
         if not broken:
             optimizer.step()
+            if guide.average is not None:
+                guide.average.update(accelerator.unwrap_model(embedder))
         optimizer.zero_grad()
 
         done = step + 1
@@ -121,13 +131,18 @@ def learning_rate_factor(step: int, args: OptimisationArguments) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def _to_device(batch: dict, device: torch.device) -> dict:
+    """Labels that are no tensors stay as they are."""
+    return {name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()}
+
+
 def _backward(accelerator: Accelerator, embedder, objective: GlobalLocalObjective, chunk_size: int | None):
     """One step's forward and backward, whole or in chunks."""
     if chunk_size is None:
 
-        def whole(batch: dict, step: int) -> ObjectiveOutput:
+        def whole(batch: dict, step: int, **mining) -> ObjectiveOutput:
             with accelerator.autocast():
-                output = objective(embedder(batch), step)
+                output = objective(embedder(batch), step, **mining)
             accelerator.backward(output.loss)
             return output
 
@@ -135,9 +150,9 @@ def _backward(accelerator: Accelerator, embedder, objective: GlobalLocalObjectiv
     cached = CachedGradients(embedder, objective, chunk_size)
     scale = accelerator.scaler.scale if accelerator.scaler is not None else lambda loss: loss
 
-    def in_chunks(batch: dict, step: int) -> ObjectiveOutput:
+    def in_chunks(batch: dict, step: int, **mining) -> ObjectiveOutput:
         with accelerator.autocast():
-            return cached(batch, step, scale_loss=scale)
+            return cached(batch, step, scale_loss=scale, **mining)
 
     return in_chunks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import datasets
@@ -9,7 +10,7 @@ from transformers import AutoTokenizer
 
 from ..data.augmentation import FaceAugmentation
 from ..data.cached_rows import CachedRows
-from ..data.caption import EmoCaption
+from ..data.caption import LEVELS, EmoCaption
 from ..data.collator import MARGIN, EmoCapCollator, output_size
 from ..data.image_cache import build_image_cache
 from ..data.loading import load_emocap
@@ -115,7 +116,9 @@ def _new_model(model_args: ModelArguments, data_args: DataArguments, train: data
     return processor, EmoCapCLIPModel(EmoCapCLIPConfig(**config))
 
 
-def training_rows(materials: Materials, args: TrainingArguments) -> tuple[CachedRows, EmoCapCollator]:
+def training_rows(
+    materials: Materials, args: TrainingArguments, label_columns: Sequence[str] = ()
+) -> tuple[CachedRows, EmoCapCollator]:
     """The rows of the train split from the picture cache, and what makes batches of them."""
     size = max(output_size(materials.processor.image_processor))
     cache = build_image_cache(materials.train, round(MARGIN * size), num_workers=args.data.dataloader_num_workers)
@@ -124,5 +127,6 @@ def training_rows(materials: Materials, args: TrainingArguments) -> tuple[Cached
         sentences_per_caption=args.data.sentences_per_caption,
         augmentation=FaceAugmentation() if args.data.augment else None,
         seed=args.run.seed,
+        label_columns=label_columns,
     )
-    return CachedRows(materials.train, cache), collator
+    return CachedRows(materials.train, cache, [name for name in label_columns if name not in LEVELS]), collator

@@ -120,11 +120,13 @@ def test_a_batch_is_the_sum_of_its_rows(processor):
 
 
 def test_flips_swap_sides_in_all_texts_and_labels(processor):
-    labels = ("action_units", "local_sides", "emotion")
+    labels = ("action_units", "local_sides", "emotion", "local_captions", "summary_caption")
     straight = EmoCapCollator(processor, 6, STILL, label_columns=labels)([row(0)])
     flipped = EmoCapCollator(processor, 6, dataclasses.replace(STILL, flip=1.0), label_columns=labels)([row(0)])
     assert torch.equal(flipped["pixel_values"], straight["pixel_values"].flip(-1))
     assert words(processor, flipped["summary_input_ids"]) == ["the right side is happy."]
+    assert [text.lower() for text in flipped["summary_caption"]] == ["the right side is happy."]
+    assert flipped["local_captions"] == [[swap_sides(text) for text in straight["local_captions"][0]]]
     texts = words(processor, straight["local_input_ids"][0])
     assert words(processor, flipped["local_input_ids"][0]) == [swap_sides(text) for text in texts] != texts
     assert flipped["local_sides"] == [["right", "left", "", "both", "right", "left"]]

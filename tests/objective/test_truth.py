@@ -57,6 +57,12 @@ def test_global_truth_is_the_same_emotion_and_other_is_none():
         assert pairs.int().tolist() == [[1, 0, 1, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1]]
 
 
+@pytest.mark.parametrize("emotion", [[None, None, "fear"], torch.tensor([torch.nan, torch.nan, 3.0])])
+def test_a_missing_emotion_is_true_of_nobody_else(emotion):
+    pairs = MiningTruth.from_batch({"emotion": emotion}).pairs("global", candidates_of([0, 1, 2], images=3))
+    assert torch.equal(pairs, torch.eye(3, dtype=torch.bool))
+
+
 def test_truth_without_units_or_emotions():
     assert MiningTruth.from_batch({"emotion": ["fear"]}).pairs("local", SENTENCES) is None
     with pytest.raises(ValueError, match=r"no column emotion.*label_columns"):
