@@ -1,0 +1,79 @@
+"""A model to evaluate, and its processor: EmoCapCLIP, or any CLIP or SigLIP checkpoint as a baseline."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedModel
+
+from emocapclip_hf.processing import EmoCapCLIPProcessor
+
+
+@dataclass
+class Checkpoint:
+    """
+    Args:
+        name: Hub id or folder.
+        revision: the commit on the Hub; of a folder, the fingerprint of its weights and config.
+        model: in evaluation mode, on this process's device.
+        processor: ours around the checkpoint's own parts, so that every model takes pictures, clips and texts alike.
+    """
+
+    name: str
+    revision: str
+    model: PreTrainedModel
+    processor: EmoCapCLIPProcessor
+
+
+def load_checkpoint(name: str, dtype: str = "float32", revision: str | None = None) -> Checkpoint:
+    """
+    Load a checkpoint for evaluation; only safetensors, and never code from the Hub.
+
+    Args:
+        name: Hub id or folder of an EmoCapCLIP, CLIP or SigLIP checkpoint.
+        dtype: "float32", "bfloat16" or "float16": how it computes.
+        revision: branch, tag or commit on the Hub.
+    """
+    model = AutoModel.from_pretrained(name, revision=revision, dtype=getattr(torch, dtype), use_safetensors=True)
+    for needed in ("get_image_features", "get_text_features"):
+        if not hasattr(model, needed):
+            raise ValueError(
+                f"{name} is a {type(model).__name__}, which has no {needed}: only models of images and texts in one "
+                "space can be evaluated (EmoCapCLIP, CLIP, SigLIP)"
+            )
+    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+    tokenizer.model_max_length = min(tokenizer.model_max_length, model.config.text_config.max_position_embeddings)
+    image_processor = AutoImageProcessor.from_pretrained(name, revision=revision)
+    commit = getattr(model.config, "_commit_hash", None)
+    return Checkpoint(
+        name=name,
+        revision=commit or model_fingerprint(model),
+        model=model.eval().to(PartialState().device),
+        processor=EmoCapCLIPProcessor(image_processor, tokenizer),
+    )
+
+
+def model_fingerprint(model: PreTrainedModel) -> str:
+    """A name for these very weights with this config, wherever they came from."""
+    digest = hashlib.blake2b(_canonical(model.config.to_diff_dict()), digest_size=16)
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def preprocessing_fingerprint(processor: EmoCapCLIPProcessor) -> str:
+    """A name for what the processor does to a picture."""
+    return hashlib.blake2b(_canonical(processor.image_processor.to_dict()), digest_size=16).hexdigest()
+
+
+def _canonical(settings: Mapping[str, Any]) -> bytes:
+    # Not part of what is computed: the place it was loaded from and the version that wrote it.
+    kept = {key: value for key, value in settings.items() if key not in ("_name_or_path", "transformers_version")}
+    return json.dumps(kept, sort_keys=True, default=str).encode()
