@@ -18,7 +18,7 @@ EMOTIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "a
 
 
 def main() -> None:
-    from emocapclip_hf.training import parse_arguments, train, write_results
+    from emocapclip_hf.training import parse_arguments, train, write_model, write_results
 
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
@@ -26,6 +26,7 @@ def main() -> None:
     args = parse_arguments(description="Train EmoCapCLIP, for instance: train.py --config configs/synthfaces.yaml")
     materials = train(args)
     if PartialState().is_main_process:
+        write_model(materials, args)
         for name, value in write_results(materials, args).items():
             print(f"{value:8.3f}  {name}")
         try_it(Path(args.run.output_dir))

@@ -3,30 +3,134 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from ..hub.card import model_card
+import accelerate
+import torch
+import transformers
+from accelerate import PartialState
+
+from .. import __version__
+from ..hub.card import TrainingFacts, model_card
+from ..hub.group_gaps import GroupRecall, group_recalls
 from .arguments import TrainingArguments
+from .recipe import recipe
 from .setup import Materials
 from .validation import evaluate
+from .zero_shot_answers import ZeroShotAnswers, zero_shot_answers
+
+GROUP_COLUMNS = ("skin_tone", "age_group", "glasses")  # by which the card tells how recognition differs
+RECIPE = "recipe.yaml"
 
 
-def write_results(materials: Materials, args: TrainingArguments) -> dict[str, float]:
-    """Write `model/`, `metrics.json` and a face to try it on to the run's folder; returns the test split's metrics."""
+def write_model(materials: Materials, args: TrainingArguments) -> Path:
+    """Write `model/`, a card without figures included, and a face to try it on; returns the folder of the model."""
     folder = Path(args.run.output_dir)
-    name = Path(args.data.dataset).name
-    metrics = evaluate(materials.model, materials.processor, materials.test, name)
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-
+    folder.mkdir(parents=True, exist_ok=True)
     materials.test[0]["image"].save(folder / "face.png")
-    model_folder = folder / "model"
-    materials.model.save_pretrained(model_folder)
-    materials.processor.save_pretrained(model_folder)
-    table = "\n".join(f"| {metric} | {value:.3f} |" for metric, value in metrics.items())
-    summary = (
-        f"Trained on the train split of `{args.data.dataset}` ({len(materials.train):,} faces) for "
-        f"{args.optimisation.max_steps:,} steps of {args.optimisation.per_device_train_batch_size} faces a process. "
-        f"On the test split:\n\n| metric | |\n|---|---:|\n{table}"
-    )
-    model_card(materials.model, str(model_folder), summary).save(model_folder / "README.md")
+    return save_model(materials, args, folder / "model", metrics={})
+
+
+def write_results(
+    materials: Materials, args: TrainingArguments, metrics: Mapping[str, float] | None = None
+) -> Mapping[str, float]:
+    """
+    Write `metrics.json`, the card and the pictures of the model that `write_model` wrote.
+
+    Args:
+        metrics: of the test split, `task/benchmark/metric` → number; measured here, quickly, if they are not given.
+
+    Returns:
+        The metrics.
+    """
+    folder = Path(args.run.output_dir)
+    if metrics is None:
+        metrics = evaluate(materials.model, materials.processor, materials.test, Path(args.data.dataset).name)
+    _write_whole(folder / "metrics.json", json.dumps(dict(metrics), indent=1) + "\n")
+    answers = zero_shot_answers(materials)
+    write_card(materials, args, folder / "model", metrics, _group_recalls(materials, answers))
     return metrics
+
+
+def save_model(materials: Materials, args: TrainingArguments, folder: Path, metrics: Mapping[str, float]) -> Path:
+    """The model in Hub format with processor, recipe and card."""
+    materials.model.save_pretrained(folder)
+    materials.processor.save_pretrained(folder)
+    (folder / RECIPE).write_text(recipe(args) + "\n", encoding="utf-8")
+    write_card(materials, args, folder, metrics)
+    return folder
+
+
+def write_card(
+    materials: Materials,
+    args: TrainingArguments,
+    folder: Path,
+    metrics: Mapping[str, float],
+    recalls: list[GroupRecall] | None = None,
+) -> None:
+    facts = training_facts(materials, args, metrics, recalls)
+    summary = (
+        f"Trained on `{facts.dataset}` ({facts.rows['train']:,} faces) for {args.optimisation.max_steps:,} steps of "
+        f"{args.optimisation.per_device_train_batch_size * PartialState().num_processes} faces."
+    )
+    card = model_card(materials.model, args.hub.hub_model_id or str(folder), summary, _license(args), facts)
+    _write_whole(folder / "README.md", str(card))
+
+
+def training_facts(
+    materials: Materials,
+    args: TrainingArguments,
+    metrics: Mapping[str, float],
+    recalls: list[GroupRecall] | None = None,
+) -> TrainingFacts:
+    """What the card tells of a run."""
+    start = args.model.model_name_or_path or args.model.clip_name_or_path
+    local = Path(args.data.dataset).exists()
+    processes = PartialState().num_processes
+    launch = f"accelerate launch --num_processes {processes} train.py --config {RECIPE}"
+    return TrainingFacts(
+        dataset=Path(args.data.dataset).name if local else args.data.dataset,
+        on_the_hub=not local and args.data.dataset != "synthfaces",
+        rows={split: len(getattr(materials, split)) for split in ("train", "validation", "test")},
+        recipe=recipe(args),
+        metrics=metrics,
+        commands=[f"{launch}  # trains, and measures the test split at its end"],
+        circumstances={
+            "emocapclip-hf": __version__,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "accelerate": accelerate.__version__,
+            "processes:": processes,
+            "device:": _device_name(),
+        },
+        group_recalls=recalls or (),
+        synthetic=args.data.dataset == "synthfaces",
+        base_model=start if start and not Path(start).exists() else None,
+    )
+
+
+def _group_recalls(materials: Materials, answers: ZeroShotAnswers | None) -> list[GroupRecall]:
+    if answers is None:
+        return []
+    columns = {name: materials.test[name] for name in GROUP_COLUMNS if name in materials.test.column_names}
+    attributes = {name.replace("_", " "): [values[row] for row in answers.rows] for name, values in columns.items()}
+    return group_recalls(answers.truth, answers.predicted, attributes)
+
+
+def _license(args: TrainingArguments) -> str | None:
+    """Ours for what is made of nothing but this package; for anything else its maker must say."""
+    ours = args.data.dataset == "synthfaces" and args.model.model_config
+    return args.hub.hub_license or ("apache-2.0" if ours else None)
+
+
+def _device_name() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Aside, then renamed: a killed run leaves the old file or the new one."""
+    aside = path.with_name(f".{path.name}.partial")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs
 
 import yaml  # comes with huggingface_hub
+from card_rules import card_errors
 from hub_faults import Faults
 from hub_http import Host, HubError, Reply, Request, file_reply, json_reply, route
 from hub_storage import LargeFileStorage
@@ -203,8 +204,9 @@ class LoopbackHub:
             card = _front_matter(request.json()["content"])
         except yaml.YAMLError as error:
             return json_reply({"errors": [{"message": str(error)}], "warnings": []}, 400)
+        errors = [{"message": message} for message in card_errors(card)]
         warnings = [] if card else [{"message": "empty or missing yaml metadata in repo card"}]
-        return json_reply({"errors": [], "warnings": warnings})
+        return json_reply({"errors": errors, "warnings": warnings}, 400 if errors else 200)
 
     def _preupload(self, request: Request, kind: str, repo: str, revision: str) -> Reply:
         name = self._repo(request, kind, repo, write=True)

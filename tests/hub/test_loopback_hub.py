@@ -146,6 +146,8 @@ def test_the_card_is_checked_and_read(api):
     assert api.model_info(REPO).tags == ["faces"]
     with pytest.raises(ValueError, match="Invalid metadata"):
         publish(api, {"README.md": b"---\ntags: [faces\n---\n"})
+    with pytest.raises(ValueError, match=r'"license" must not be \'free\''):
+        publish(api, {"README.md": b"---\nlicense: free\n---\n"})
     with pytest.warns(UserWarning, match="empty or missing yaml metadata"):
         publish(api, {"README.md": b"No metadata\n"})
 
