@@ -54,9 +54,14 @@ def load_checkpoint(name: str, dtype: str = "float32", revision: str | None = No
     return Checkpoint(
         name=name,
         revision=commit or model_fingerprint(model),
-        model=model.eval().to(PartialState().device),
+        model=model.eval().to(process_state().device),
         processor=EmoCapCLIPProcessor(image_processor, tokenizer),
     )
+
+
+def process_state() -> PartialState:
+    """This process's place among those of the run. accelerate takes processes on CPUs for one another only if told."""
+    return PartialState(cpu=not torch.accelerator.is_available())
 
 
 def model_fingerprint(model: PreTrainedModel) -> str:

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import datasets
 import torch
-from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -31,7 +30,7 @@ from transformers import PreTrainedModel
 from emocapclip_hf.onednn import OneDNNLinear
 from emocapclip_hf.processing import EmoCapCLIPProcessor
 
-from .checkpoint import model_fingerprint, preprocessing_fingerprint
+from .checkpoint import model_fingerprint, preprocessing_fingerprint, process_state
 from .pictures import PictureBatches
 
 FORMAT = 1  # raised whenever the same inputs would give other files: part of the key
@@ -140,7 +139,7 @@ class _Work:
 
     def run(self, folder: Path) -> Embedded:
         """Encode the shards that are not in the folder yet, and put all of them together."""
-        state = PartialState()
+        state = process_state()
         folder.mkdir(parents=True, exist_ok=True)
         shards = range(0, len(self.dataset), SHARD_ROWS)
         files = [folder / f"{start:09d}.safetensors" for start in shards]
@@ -159,7 +158,7 @@ class _Work:
         return _put_together(files)
 
     def _encode(self, starts: list[int], folder: Path) -> None:
-        state = PartialState()
+        state = process_state()
         shards = [range(start, min(start + SHARD_ROWS, len(self.dataset))) for start in starts]
         pictures = PictureBatches(self.dataset, self.processor, self.frames)
         batch_rows = max(1, self.batch_size // (1 if pictures.are_images else self.frames))
@@ -264,7 +263,7 @@ def _report(embedded: Embedded, rows: int, strict: bool) -> None:
     message = f"{len(embedded.skipped)} of {rows} rows cannot be read{_first(embedded.skipped)}"
     if strict:
         raise ValueError(f"{message}. Mend them, or leave out --strict to evaluate without them")
-    if PartialState().is_main_process:
+    if process_state().is_main_process:
         warnings.warn(f"{message}. They are left out; --strict stops here instead", stacklevel=3)
 
 
@@ -275,7 +274,7 @@ def _first(skipped: list[tuple[str, str]]) -> str:
 @contextmanager
 def _shared_scratch() -> Iterator[Path]:
     """A folder for the processes of this run, removed afterwards."""
-    state = PartialState()
+    state = process_state()
     made = [tempfile.mkdtemp(prefix="emocapclip-") if state.is_main_process else None]
     folder = Path(broadcast_object_list(made)[0])
     try:
