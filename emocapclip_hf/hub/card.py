@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,16 +99,24 @@ def model_card(
     )
 
 
-def renamed(card: str, model_id: str) -> str:
-    """The text of one of our cards for another repository id: title, examples and model-index.
+def renamed(content: str, model_id: str) -> str:
+    """The text of one of our cards for another repository id: its title, examples and model-index.
 
-    >>> renamed('# runs/faces/model\\n\\npipeline(model="runs/faces/model")', "somebody/faces")
-    '# somebody/faces\\n\\npipeline(model="somebody/faces")'
+    >>> print(renamed('# runs/faces/model\\n\\npipeline(model="runs/faces/model")', "somebody/faces"))
+    # somebody/faces
+    <BLANKLINE>
+    pipeline(model="somebody/faces")
     """
-    before, title, rest = card.partition("\n# ") if not card.startswith("# ") else ("", "# ", card[2:])
-    old = rest.split("\n", 1)[0]
-    before = before.replace(f"- name: {old}\n", f"- name: {model_id}\n")
-    return before + title + model_id + rest[len(old) :].replace(f'"{old}"', f'"{model_id}"')
+    card = ModelCard(content)
+    title = re.search(r"^# (.+)$", card.text, flags=re.MULTILINE)
+    if title is None:
+        return content
+    old = title[1].strip()
+    text = card.text[: title.start()] + f"# {model_id}" + card.text[title.end() :]
+    card.text = text.replace(f'"{old}"', f'"{model_id}"')
+    if card.data.get("eval_results"):
+        card.data.model_name = model_id
+    return str(card)
 
 
 def _metadata(model_id: str, license: str | None, facts: TrainingFacts | None) -> ModelCardData:

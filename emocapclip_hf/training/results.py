@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -50,32 +51,49 @@ def write_results(
         metrics = evaluate(materials.model, materials.processor, materials.test, Path(args.data.dataset).name)
     _write_whole(folder / "metrics.json", json.dumps(dict(metrics), indent=1) + "\n")
     answers = zero_shot_answers(materials)
-    write_card(materials, args, folder / "model", metrics, _group_recalls(materials, answers))
+    facts = training_facts(materials, args, metrics, _group_recalls(materials, answers))
+    _write_card(materials, args, args.hub.hub_model_id or str(folder / "model"), folder / "model", facts)
     return metrics
 
 
-def save_model(materials: Materials, args: TrainingArguments, folder: Path, metrics: Mapping[str, float]) -> Path:
-    """The model in Hub format with processor, recipe and card."""
-    materials.model.save_pretrained(folder)
-    materials.processor.save_pretrained(folder)
-    (folder / RECIPE).write_text(recipe(args) + "\n", encoding="utf-8")
-    write_card(materials, args, folder, metrics)
-    return folder
-
-
-def write_card(
+def save_model(
     materials: Materials,
     args: TrainingArguments,
     folder: Path,
     metrics: Mapping[str, float],
-    recalls: list[GroupRecall] | None = None,
+    step: int | None = None,
+) -> Path:
+    """The model in Hub format with processor, recipe and card, in place of what the folder held before."""
+    aside, old = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.old")
+    for left in (aside, old):
+        shutil.rmtree(left, ignore_errors=True)
+    materials.model.save_pretrained(aside)
+    materials.processor.save_pretrained(aside)
+    (aside / RECIPE).write_text(recipe(args) + "\n", encoding="utf-8")
+    model_id = args.hub.hub_model_id or str(folder)
+    _write_card(materials, args, model_id, aside, training_facts(materials, args, metrics), step)
+    if folder.exists():
+        folder.rename(old)
+    aside.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def _write_card(
+    materials: Materials,
+    args: TrainingArguments,
+    model_id: str,
+    folder: Path,
+    facts: TrainingFacts,
+    step: int | None = None,
 ) -> None:
-    facts = training_facts(materials, args, metrics, recalls)
+    faces = args.optimisation.per_device_train_batch_size * PartialState().num_processes
+    so_far = "" if step is None else f" ({step:,} so far, the training goes on)"
     summary = (
         f"Trained on `{facts.dataset}` ({facts.rows['train']:,} faces) for {args.optimisation.max_steps:,} steps of "
-        f"{args.optimisation.per_device_train_batch_size * PartialState().num_processes} faces."
+        f"{faces:,} faces{so_far}."
     )
-    card = model_card(materials.model, args.hub.hub_model_id or str(folder), summary, _license(args), facts)
+    card = model_card(materials.model, model_id, summary, _license(args), facts)
     _write_whole(folder / "README.md", str(card))
 
 
