@@ -18,7 +18,7 @@ EMOTIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "a
 
 
 def main() -> None:
-    from emocapclip_hf.training import parse_arguments, train, write_model, write_results
+    from emocapclip_hf.training import parse_arguments, publish_results, train, write_model, write_results
 
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
@@ -30,6 +30,8 @@ def main() -> None:
         for name, value in write_results(materials, args).items():
             print(f"{value:8.3f}  {name}")
         try_it(Path(args.run.output_dir))
+        if args.hub.push_to_hub and not publish_results(args):
+            sys.exit(1)
 
 
 def try_it(folder: Path) -> None:

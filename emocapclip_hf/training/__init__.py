@@ -2,7 +2,16 @@
 
 from .arguments import TrainingArguments, parse_arguments
 from .loop import train
+from .publishing import publish_results
 from .results import write_model, write_results
 from .setup import Materials
 
-__all__ = ["Materials", "TrainingArguments", "parse_arguments", "train", "write_model", "write_results"]
+__all__ = [
+    "Materials",
+    "TrainingArguments",
+    "parse_arguments",
+    "publish_results",
+    "train",
+    "write_model",
+    "write_results",
+]

@@ -17,6 +17,7 @@ from .checkpoints import CheckpointFolder
 from .guides import MiningGuide, positive_miner
 from .log import TrainingLog
 from .parameter_groups import parameter_groups
+from .publishing import RunPublisher
 from .setup import Materials, prepare_materials, training_rows
 from .validation import evaluate
 
@@ -40,6 +41,7 @@ def train(
     set_seed(run.seed)
     folder = Path(run.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
+    publisher = RunPublisher(args) if args.hub.push_to_hub and accelerator.is_main_process else None
     objective = objective or GlobalLocalObjective(objective_options(args.objective), positive_miner(args.objective))
     with accelerator.main_process_first():  # builds the caches, the others read them
         materials = materials or prepare_materials(args)
@@ -109,7 +111,11 @@ def train(
                 is_main=accelerator.is_main_process,
                 wait=accelerator.wait_for_everyone,
             )
+            if publisher is not None and done < optimisation.max_steps:
+                publisher.checkpoint(materials, done)
     log.bar.close()
+    if publisher is not None:
+        publisher.wait()
     materials.model.eval()
     return materials
 

@@ -22,7 +22,7 @@ class RunPublisher:
     Publishes the model of a run; only for the main process.
 
     A Hub that is down costs a run nothing: each push is tried again for a while, the next checkpoint is the next
-    chance, and `publish_results` says at the end whether the model is there.
+    chance, and `publish_results` says at the end whether the finished model is there.
 
     Args:
         args: of the run. Whoever may not write to the repository is told so here, before the training.
@@ -51,27 +51,37 @@ class RunPublisher:
             return
         snapshot = save_model(materials, self.args, self.folder / SNAPSHOT, metrics={}, step=step)
         message = f"Step {step:,} of {self.args.optimisation.max_steps:,}"
-        self._pushes.start(lambda: self._push(snapshot, message))
+        self._pushes.start(lambda: self._push_and_remove(snapshot, message))
+
+    def wait(self) -> None:
+        """Until the push under way, if any, has ended."""
+        self._pushes.wait()
 
     def results(self) -> CommitInfo:
-        """Publish the finished `model/` with its card, and wait until it is there."""
-        self._pushes.wait()
+        """Publish the finished `model/` with its card."""
         return self._push(self.folder / "model", f"Step {self.args.optimisation.max_steps:,}, with results")
+
+    def _push_and_remove(self, snapshot: Path, message: str) -> None:
+        try:
+            self._push(snapshot, message)
+        finally:
+            shutil.rmtree(snapshot, ignore_errors=True)
 
     def _push(self, folder: Path, message: str) -> CommitInfo:
         private = self.args.hub.hub_private_repo
         return push_model(folder, self.repo_id, message, private, self.api, told=_tell)
 
 
-def publish_results(publisher: RunPublisher) -> bool:
-    """Say where the model is published, or that it is not, and how to do it; whether it is."""
+def publish_results(args: TrainingArguments, api: HfApi | None = None) -> bool:
+    """Publish the finished model of a run; whether it worked, which is also said, with what to do if not."""
+    folder = Path(args.run.output_dir)
     try:
-        commit = publisher.results()
+        commit = RunPublisher(args, api).results()
     except Exception as error:
+        repo_id = args.hub.hub_model_id or folder.resolve().name
         _tell(
-            f"NOT PUBLISHED: {publisher.repo_id} does not have the finished model ({first_line(error)}). Nothing is "
-            f"lost, it is in {publisher.folder / 'model'}. Publish it with:\n"
-            f"emocapclip push {publisher.folder} --repo-id {publisher.repo_id}"
+            f"NOT PUBLISHED: {repo_id} does not have the finished model ({first_line(error)}). Nothing is lost, it is "
+            f"in {folder / 'model'}. Publish it with:\nemocapclip push {folder} --repo-id {repo_id}"
         )
         return False
     print(f"published as {commit.commit_url}")

@@ -1,0 +1,1 @@
+from hub_fixtures import api, hub  # noqa: F401
