@@ -22,16 +22,21 @@ register_auto_classes()
 if TYPE_CHECKING:
     from .data.caption import EmoCaption
     from .modeling import (
+        EmoCapCLIPCaptionerConfig,
         EmoCapCLIPConfig,
+        EmoCapCLIPForConditionalGeneration,
         EmoCapCLIPForImageClassification,
         EmoCapCLIPModel,
         EmoCapCLIPOutput,
         EmoCapCLIPPreTrainedModel,
     )
-    from .processing import EmoCapCLIPProcessor
+    from .processing import EmoCapCLIPCaptionProcessor, EmoCapCLIPProcessor
 
 _HOME_OF = {
+    "EmoCapCLIPCaptionProcessor": "processing",
+    "EmoCapCLIPCaptionerConfig": "modeling",
     "EmoCapCLIPConfig": "modeling",
+    "EmoCapCLIPForConditionalGeneration": "modeling",
     "EmoCapCLIPForImageClassification": "modeling",
     "EmoCapCLIPModel": "modeling",
     "EmoCapCLIPOutput": "modeling",
@@ -41,7 +46,10 @@ _HOME_OF = {
 }
 
 __all__ = [
+    "EmoCapCLIPCaptionProcessor",
+    "EmoCapCLIPCaptionerConfig",
     "EmoCapCLIPConfig",
+    "EmoCapCLIPForConditionalGeneration",
     "EmoCapCLIPForImageClassification",
     "EmoCapCLIPModel",
     "EmoCapCLIPOutput",

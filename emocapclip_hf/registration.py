@@ -16,28 +16,46 @@ from importlib.abc import Loader, MetaPathFinder
 def _register_config() -> None:
     from transformers import AutoConfig
 
-    from .modeling import EmoCapCLIPConfig
+    from .modeling import EmoCapCLIPCaptionerConfig, EmoCapCLIPConfig
 
-    AutoConfig.register(EmoCapCLIPConfig.model_type, EmoCapCLIPConfig, exist_ok=True)
+    for config in (EmoCapCLIPConfig, EmoCapCLIPCaptionerConfig):
+        AutoConfig.register(config.model_type, config, exist_ok=True)
 
 
 def _register_models() -> None:
-    from transformers import AutoModel, AutoModelForImageClassification, AutoModelForZeroShotImageClassification
+    from transformers import (
+        AutoModel,
+        AutoModelForImageClassification,
+        AutoModelForImageTextToText,
+        AutoModelForZeroShotImageClassification,
+    )
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
-    from .modeling import EmoCapCLIPConfig, EmoCapCLIPForImageClassification, EmoCapCLIPModel
+    from .modeling import (
+        EmoCapCLIPCaptionerConfig,
+        EmoCapCLIPConfig,
+        EmoCapCLIPForConditionalGeneration,
+        EmoCapCLIPForImageClassification,
+        EmoCapCLIPModel,
+    )
 
     AutoModel.register(EmoCapCLIPConfig, EmoCapCLIPModel, exist_ok=True)
     AutoModelForZeroShotImageClassification.register(EmoCapCLIPConfig, EmoCapCLIPModel, exist_ok=True)
     AutoModelForImageClassification.register(EmoCapCLIPConfig, EmoCapCLIPForImageClassification, exist_ok=True)
+    captioner = EmoCapCLIPForConditionalGeneration
+    AutoModelForImageTextToText.register(EmoCapCLIPCaptionerConfig, captioner, exist_ok=True)
+    # pipeline("image-text-to-text") compares with these names, and calls a class that is only registered unsupported.
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES[EmoCapCLIPCaptionerConfig.model_type] = captioner.__name__
 
 
 def _register_processor() -> None:
     from transformers import AutoProcessor
 
-    from .modeling import EmoCapCLIPConfig
-    from .processing import EmoCapCLIPProcessor
+    from .modeling import EmoCapCLIPCaptionerConfig, EmoCapCLIPConfig
+    from .processing import EmoCapCLIPCaptionProcessor, EmoCapCLIPProcessor
 
     AutoProcessor.register(EmoCapCLIPConfig, EmoCapCLIPProcessor, exist_ok=True)
+    AutoProcessor.register(EmoCapCLIPCaptionerConfig, EmoCapCLIPCaptionProcessor, exist_ok=True)
 
 
 def _register_tokenizers() -> None:

@@ -1,6 +1,8 @@
 """The code that travels to the Hub with every checkpoint; it imports torch and transformers only."""
 
+from .configuration_captioner_emocapclip import EmoCapCLIPCaptionerConfig
 from .configuration_emocapclip import EmoCapCLIPConfig
+from .modeling_captioner_emocapclip import EmoCapCLIPForConditionalGeneration
 from .modeling_emocapclip import (
     EmoCapCLIPForImageClassification,
     EmoCapCLIPModel,
@@ -9,7 +11,9 @@ from .modeling_emocapclip import (
 )
 
 __all__ = [
+    "EmoCapCLIPCaptionerConfig",
     "EmoCapCLIPConfig",
+    "EmoCapCLIPForConditionalGeneration",
     "EmoCapCLIPForImageClassification",
     "EmoCapCLIPModel",
     "EmoCapCLIPOutput",

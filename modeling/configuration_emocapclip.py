@@ -79,8 +79,8 @@ class EmoCapCLIPConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs):
         for field, known in (("vision_config", VISION_TOWERS), ("text_config", TEXT_TOWERS)):
             tower, default_type = getattr(self, field), self.sub_configs_defaults[field].model_type
-            _check_tower_type(field, tower, known)
-            _check_heads(field, tower, default_type)  # before the tower's own check, which names no remedy
+            check_tower_type(field, tower, known)
+            check_heads(field, tower, default_type)  # before the tower's own check, which names no remedy
         super().__post_init__(**kwargs)
         self._check_values()
         self._check_patch_grid()
@@ -139,7 +139,7 @@ class EmoCapCLIPConfig(PreTrainedConfig):
             )
 
 
-def _check_tower_type(field: str, tower: dict | PreTrainedConfig | None, known: dict) -> None:
+def check_tower_type(field: str, tower: dict | PreTrainedConfig | None, known: dict) -> None:
     model_type = tower.get("model_type") if isinstance(tower, dict) else getattr(tower, "model_type", None)
     if model_type is not None and model_type not in known:
         raise ValueError(
@@ -148,7 +148,7 @@ def _check_tower_type(field: str, tower: dict | PreTrainedConfig | None, known: 
         )
 
 
-def _check_heads(field: str, tower: dict | PreTrainedConfig | None, default_type: str) -> None:
+def check_heads(field: str, tower: dict | PreTrainedConfig | None, default_type: str) -> None:
     if isinstance(tower, dict):
         config_class = CONFIG_MAPPING[tower.get("model_type", default_type)]
         width, heads = (

@@ -1,7 +1,10 @@
 """The pipelines of transformers on saved checkpoints."""
 
+import logging
+
 import pytest
 import torch
+from captioner_zoo import captioner_processor, captioner_with_words
 from PIL import Image
 from transformers import pipeline
 from zoo import small_config
@@ -25,3 +28,24 @@ def test_image_classification_gives_the_heads_probabilities(towers, tmp_path):
         logits = model(**processor(images=picture, return_tensors="pt")).logits[0]
     expected = {labels[index]: score for index, score in enumerate(logits.softmax(dim=0).tolist())}
     assert {answer["label"]: answer["score"] for answer in answers} == pytest.approx(expected, abs=1e-5)
+
+
+def test_image_text_to_text_writes_on_from_a_prompt(tmp_path, caplog):
+    captioner, processor = captioner_with_words(), captioner_processor()
+    for part in (captioner, processor):
+        part.save_pretrained(tmp_path)
+    pictures = [Image.effect_mandelbrot((40, 50), (-2, -1.5, 1, 1.5), 30).convert("RGB"), Image.new("RGB", (32, 32))]
+    prompts = ["", "The lips"]
+
+    with caplog.at_level(logging.ERROR, logger="transformers"):
+        describe = pipeline("image-text-to-text", model=str(tmp_path))
+    assert not caplog.records, "the pipeline does not know the model"
+    options = {"generate_kwargs": {"max_new_tokens": 6, "do_sample": False}, "return_full_text": False}
+    answers = [describe(picture, text=prompt, **options)[0] for picture, prompt in zip(pictures, prompts, strict=True)]
+    for picture, prompt, answer in zip(pictures, prompts, answers, strict=True):
+        inputs = processor(images=picture, text=prompt, return_tensors="pt")
+        ids = captioner.generate(**inputs, max_new_tokens=6, do_sample=False)[:, inputs["input_ids"].shape[1] :]
+        expected = processor.batch_decode(ids, skip_special_tokens=True)[0]
+        assert answer["generated_text"].strip() == expected.strip() != ""
+    together = describe(pictures, text=prompts, batch_size=2, **options)
+    assert [answer["generated_text"] for answer in together] == [answer["generated_text"] for answer in answers]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from captioner_zoo import captioner_config, captioner_processor, captioner_with_words
+from PIL import Image
 from zoo import random_inputs, small_config
 
 from emocapclip_hf import EmoCapCLIPModel
@@ -48,10 +50,12 @@ LOADS = {
 @pytest.mark.parametrize("load", LOADS.values(), ids=LOADS.keys())
 def test_auto_classes_know_the_model(load, tmp_path):
     EmoCapCLIPModel(small_config()).save_pretrained(tmp_path / "model")
+    captioner_config().save_pretrained(tmp_path / "captioner")
     printed = python(
         load + "\nimport sys\n"
         "from transformers import AutoConfig, AutoModel, AutoModelForImageClassification\n"
-        "from transformers import AutoModelForZeroShotImageClassification, AutoProcessor\n"
+        "from transformers import AutoModelForImageTextToText, AutoModelForZeroShotImageClassification\n"
+        "from transformers import AutoProcessor\n"
         "from transformers.models.auto.processing_auto import PROCESSOR_MAPPING\n"
         "import emocapclip_hf as e\n"
         "config = AutoConfig.from_pretrained(sys.argv[1])\n"
@@ -60,8 +64,12 @@ def test_auto_classes_know_the_model(load, tmp_path):
         "assert type(AutoModelForZeroShotImageClassification.from_config(config)) is e.EmoCapCLIPModel\n"
         "assert type(AutoModelForImageClassification.from_config(config)) is e.EmoCapCLIPForImageClassification\n"
         "assert PROCESSOR_MAPPING[type(config)] is e.EmoCapCLIPProcessor\n"
+        "config = AutoConfig.from_pretrained(sys.argv[2])\n"
+        "assert type(AutoModelForImageTextToText.from_config(config)) is e.EmoCapCLIPForConditionalGeneration\n"
+        "assert PROCESSOR_MAPPING[type(config)] is e.EmoCapCLIPCaptionProcessor\n"
         "print('known')",
         tmp_path / "model",
+        tmp_path / "captioner",
         cwd=tmp_path,
     )
     assert printed.endswith("known")
@@ -110,3 +118,33 @@ def test_a_checkpoint_loads_where_the_package_is_not_installed(tmp_path):
     for printed_logits in logits:  # another interpreter aligns memory differently, which shows in the last bits
         torch.testing.assert_close(torch.tensor(json.loads(printed_logits)), expected)
     assert (len(logits), again, classifier) == (2, "EmoCapCLIPModel", "EmoCapCLIPForImageClassification")
+
+
+@pytest.mark.slow
+def test_a_captioner_loads_where_the_package_is_not_installed(tmp_path):
+    captioner, processor = captioner_with_words(), captioner_processor()
+    for part in (captioner, processor):
+        part.save_pretrained(tmp_path / "captioner")
+    face = tmp_path / "face.png"
+    Image.effect_mandelbrot((40, 50), (-2, -1.5, 1, 1.5), 30).convert("RGB").save(face)
+    printed = python(
+        "import sys\n"
+        "from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline\n"
+        "for folder in sys.argv[1], sys.argv[1] + '-again':\n"
+        "    model = AutoModelForImageTextToText.from_pretrained(folder, trust_remote_code=True)\n"
+        "    assert type(model).__module__.startswith('transformers_modules.'), type(model)\n"
+        "    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)\n"
+        "    ids = model.generate(**processor(images=sys.argv[2], return_tensors='pt'), max_new_tokens=6)\n"
+        "    print(processor.batch_decode(ids, skip_special_tokens=True)[0])\n"
+        "    for part in (model, processor):\n"
+        "        part.save_pretrained(sys.argv[1] + '-again')\n"
+        "describe = pipeline('image-text-to-text', model=sys.argv[1], trust_remote_code=True)\n"
+        "print(describe(sys.argv[2], text='', max_new_tokens=6)[0]['generated_text'])\n",
+        tmp_path / "captioner",
+        face,
+        cwd=tmp_path,
+        installed=False,
+    )
+    ids = captioner.generate(**processor(images=face, return_tensors="pt"), max_new_tokens=6)
+    expected = processor.batch_decode(ids, skip_special_tokens=True)[0]
+    assert [line.strip() for line in printed.splitlines()] == [expected.strip()] * 3

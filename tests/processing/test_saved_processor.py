@@ -13,6 +13,7 @@ import emocapclip_hf
 from emocapclip_hf.processing import EmoCapCLIPProcessor
 
 CODE = {path.name for path in (Path(emocapclip_hf.__path__[-1]) / "processing").glob("*_emocapclip.py")}
+CODE -= {"caption_processing_emocapclip.py"}  # travels with captioners
 
 ELSEWHERE = """
 import json, sys
