@@ -48,12 +48,15 @@ class Embedded:
 
     Args:
         embeds: (rows, dim), float32 unit vectors.
+        pooled: (rows, width), what the vision tower pools, before the projection and not normalised: what CLIP's
+            linear probe, and the head of `EmoCapCLIPForImageClassification`, stand on.
         rows: (rows,), where each stands in the dataset; rows that could not be read are not here.
         skipped: the id and the trouble of each row that is not here.
         local_scores: (rows, sentences), cosines by the local head; only with `sentences`.
     """
 
     embeds: torch.Tensor
+    pooled: torch.Tensor
     rows: torch.Tensor
     skipped: list[tuple[str, str]]
     local_scores: torch.Tensor | None = None
@@ -181,10 +184,12 @@ class _Work:
         if not batch.rows:
             return {}
         inputs = batch.inputs.to(self.model.device, self.model.dtype)
-        with OneDNNLinear():
+        with OneDNNLinear(), _projected(self.model) as pooled:
             outputs = self.model.get_image_features(**inputs)
+        pooled = (pooled or [outputs.pooler_output])[0].float()  # (pictures, width); SigLIP projects nothing
         embeds = F.normalize(outputs.pooler_output.float(), dim=-1)  # (pictures, dim)
         found = {"embeds": F.normalize(self._pool(embeds, batch.frames), dim=-1)}  # (rows, dim)
+        found["pooled"] = self._pool(pooled, batch.frames)  # (rows, width)
         if self.sentences is not None:
             patches = self.model.get_patch_embeds(outputs.last_hidden_state)  # (pictures, patches, dim)
             sentences = self.sentences.to(patches.device, patches.dtype)
@@ -244,7 +249,7 @@ def _write(file: Path, parts: list) -> None:
 
 
 def _put_together(files: list[Path]) -> Embedded:
-    tensors: dict[str, list[torch.Tensor]] = {"rows": [], "embeds": [], "local_scores": []}
+    tensors: dict[str, list[torch.Tensor]] = {"rows": [], "embeds": [], "pooled": [], "local_scores": []}
     skipped: list[tuple[str, str]] = []
     for file in files:
         with safe_open(file, framework="pt") as shard:
@@ -254,7 +259,7 @@ def _put_together(files: list[Path]) -> Embedded:
     if not tensors["embeds"]:
         raise ValueError(f"none of {len(skipped)} pictures can be read{_first(skipped)}")
     whole = {name: torch.cat(parts) for name, parts in tensors.items() if parts}
-    return Embedded(whole["embeds"], whole["rows"], skipped, whole.get("local_scores"))
+    return Embedded(whole["embeds"], whole["pooled"], whole["rows"], skipped, whole.get("local_scores"))
 
 
 def _report(embedded: Embedded, rows: int, strict: bool) -> None:
@@ -269,6 +274,21 @@ def _report(embedded: Embedded, rows: int, strict: bool) -> None:
 
 def _first(skipped: list[tuple[str, str]]) -> str:
     return "".join(f"; {name}: {reason}" for name, reason in skipped[:_NAMED])
+
+
+@contextmanager
+def _projected(model: PreTrainedModel) -> Iterator[list[torch.Tensor]]:
+    """What the projection of a model's images is given meanwhile."""
+    given: list[torch.Tensor] = []
+    projection = getattr(model, "visual_projection", None)
+    if projection is None:
+        yield given
+        return
+    hook = projection.register_forward_pre_hook(lambda module, inputs: given.append(inputs[0]))
+    try:
+        yield given
+    finally:
+        hook.remove()
 
 
 @contextmanager
