@@ -53,6 +53,7 @@ def write_results(
     answers = zero_shot_answers(materials)
     facts = training_facts(materials, args, metrics, _group_recalls(materials, answers))
     _write_card(materials, args, args.hub.hub_model_id or str(folder / "model"), folder / "model", facts)
+    _draw_pictures(materials, folder, answers)
     return metrics
 
 
@@ -127,6 +128,20 @@ def training_facts(
         synthetic=args.data.dataset == "synthfaces",
         base_model=start if start and not Path(start).exists() else None,
     )
+
+
+def _draw_pictures(materials: Materials, folder: Path, answers: ZeroShotAnswers | None) -> None:
+    """Beside the model and not inside it: a data set's faces are not ours to publish."""
+    from .attention_maps import draw_attention_maps  # not at the top: matplotlib takes a while
+    from .contact_sheet import draw_contact_sheet
+    from .loss_curves import draw_loss_curves
+
+    if (folder / "log.jsonl").is_file():
+        draw_loss_curves(folder / "log.jsonl", folder / "loss.png")
+    if answers is not None:
+        draw_contact_sheet(materials.test, answers, folder / "zero-shot.png")
+    if materials.model.local_head is not None:
+        draw_attention_maps(materials.model, materials.processor, materials.test, folder / "attention.png")
 
 
 def _group_recalls(materials: Materials, answers: ZeroShotAnswers | None) -> list[GroupRecall]:
