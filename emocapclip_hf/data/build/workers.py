@@ -1,0 +1,114 @@
+"""Units of work shared out among processes, or among machines by Ray; results are files, so the order is free."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+ENGINES = ("local", "ray")
+_AHEAD = 4  # batches a worker that wait in the queue
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
+
+def run_units(
+    work: Callable[[Any], None],
+    units: Sequence[Any],
+    on_crash: Callable[[Any, str], None],
+    title: str,
+    workers: int = 1,
+    engine: str = "local",
+) -> None:
+    """Call `work` for each unit, in any order.
+
+    Args:
+        work: writes the unit's own file. An exception in it ends the run: what can be wrong with an input is for the
+            stage to catch and record.
+        on_crash: called with a unit that took its whole process down (a decoder that dies on a damaged film).
+        title: of the progress bar.
+        workers: processes here; on Ray, tasks at a time.
+        engine: "local" or "ray"; with Ray all machines must see the same files under the same paths.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"unknown engine {engine!r}; choose from {', '.join(ENGINES)}")
+    with tqdm(total=len(units), desc=title, unit=" units", disable=None) as bar:
+        if engine == "ray":
+            for _ in _on_ray(work, units, workers):
+                bar.update()
+        elif units:
+            _in_processes(work, units, on_crash, workers, bar)
+
+
+def _in_processes(work, units, on_crash, workers: int, bar: tqdm) -> None:
+    done = set()
+    try:
+        with process_pool(min(workers, len(units))) as pool:
+            for number in map_in_order(pool, _Numbered(work), list(enumerate(units)), workers):
+                done.add(number)
+                bar.update()
+    except BrokenProcessPool:  # which unit it was, nobody can tell: go on with each in a process of its own
+        for number, unit in enumerate(units):
+            if number not in done:
+                try:
+                    with process_pool(1) as pool:
+                        pool.submit(work, unit).result()
+                except BrokenProcessPool:
+                    on_crash(unit, "its decoding ended the whole process")
+                bar.update()
+
+
+class _Numbered:
+    """`work` that returns the number of its unit."""
+
+    def __init__(self, work: Callable[[Any], None]):
+        self.work = work
+
+    def __call__(self, numbered: tuple[int, Any]) -> int:
+        number, unit = numbered
+        self.work(unit)
+        return number
+
+
+def _on_ray(work: Callable[[Any], None], units: Sequence[Any], workers: int) -> Iterator[Any]:
+    try:
+        import ray.data
+    except ImportError as error:
+        raise ImportError("--engine ray takes Ray: pip install emocapclip-hf[ray]") from error
+    if not units:
+        return
+
+    def step(row: dict[str, Any]) -> dict[str, int]:
+        work(units[row["item"]])
+        return row
+
+    numbers = ray.data.from_items(list(range(len(units))), override_num_blocks=len(units))
+    yield from numbers.map(step, concurrency=workers).iter_rows()
+
+
+def process_pool(workers: int) -> ProcessPoolExecutor:
+    # forked workers need no second import of everything
+    method = "fork" if sys.platform == "linux" else "spawn"
+    return ProcessPoolExecutor(max(1, workers), mp_context=multiprocessing.get_context(method))
+
+
+def map_in_order(
+    pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    """As `pool.map`, but items are taken only a few ahead of the results: memory stays flat however many there are."""
+    source = iter(items)
+    waiting = [pool.submit(function, item) for item in islice(source, workers * _AHEAD)]
+    try:
+        while waiting:
+            result = waiting.pop(0).result()
+            waiting += [pool.submit(function, item) for item in islice(source, 1)]
+            yield result
+    finally:
+        for future in waiting:
+            future.cancel()
