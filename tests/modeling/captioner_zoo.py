@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from zoo import BOS, EOS, PAD, TOWER_PAIRS, VOCAB_SIZE, WORDS, random_images
+from zoo import BOS, EOS, TOWER_PAIRS, VOCAB_SIZE, random_images
 
 from emocapclip_hf.data.tokenizer import small_processor
 from emocapclip_hf.modeling import EmoCapCLIPCaptionerConfig, EmoCapCLIPForConditionalGeneration
@@ -12,6 +12,8 @@ from emocapclip_hf.processing.caption_processing_emocapclip import IMAGE_TOKEN
 
 IMAGE = 0  # the token that stands for a picture's patches
 PROMPT_LENGTH = 5
+PAD = BOS - 1  # the suite's training test has a text of small ids, which generate() would take for padding
+WORDS = range(2, PAD)
 
 _VOCABULARY = {"vocab_size": VOCAB_SIZE, "pad_token_id": PAD, "bos_token_id": BOS, "eos_token_id": EOS}
 _GATED = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 2, "num_attention_heads": 4}

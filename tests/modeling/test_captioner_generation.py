@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from captioner_zoo import IMAGE, prompts, small_captioner
-from zoo import EOS, PAD, VOCAB_SIZE
+from captioner_zoo import IMAGE, PAD, prompts, small_captioner
+from zoo import EOS, VOCAB_SIZE
 
 NEW = 8
 

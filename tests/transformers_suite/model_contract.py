@@ -1,17 +1,25 @@
-"""transformers' common model tests for our two models, and our versions of those that were made for a single tower."""
+"""transformers' common model tests for our models, and our versions of those that were made for a single tower."""
 
 from __future__ import annotations
 
 import unittest
 
 import torch
+from captioner_zoo import PROMPT_LENGTH, captioner_config, prompts
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
+from transformers_suite.generation.test_utils import GenerationTesterMixin
 from transformers_suite.test_configuration_common import ConfigTester
 from transformers_suite.test_modeling_common import ModelTesterMixin
 from transformers_suite.test_training_mixin import TrainingTesterMixin
 from zoo import TEXT_LENGTH, random_images, random_inputs, small_config
 
-from emocapclip_hf.modeling import EmoCapCLIPConfig, EmoCapCLIPForImageClassification, EmoCapCLIPModel
+from emocapclip_hf.modeling import (
+    EmoCapCLIPCaptionerConfig,
+    EmoCapCLIPConfig,
+    EmoCapCLIPForConditionalGeneration,
+    EmoCapCLIPForImageClassification,
+    EmoCapCLIPModel,
+)
 
 # The common tests look here for what a model is: that it takes labels, for instance.
 MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES["emocapclip"] = EmoCapCLIPForImageClassification.__name__
@@ -174,3 +182,41 @@ class ClassifierContract(_Contract):
     def _create_text_training_batch(self, batch_size: int, **kwargs) -> dict[str, torch.Tensor]:
         config = small_config(self.towers)
         return random_images(config, batch_size) | {"labels": torch.arange(batch_size) % config.num_labels}
+
+
+class CaptionerTester(ModelTester):
+    """The same for a captioner, by its name in `captioner_zoo.CAPTIONERS`."""
+
+    def __init__(self, name: str):
+        config = captioner_config(name)
+        super().__init__(name, seq_length=config.image_seq_length + PROMPT_LENGTH)
+        self.text_config = {"num_hidden_layers": NUM_LAYERS}
+
+    def get_config(self) -> EmoCapCLIPCaptionerConfig:
+        config = captioner_config(self.towers)
+        config.vocab_size = config.text_decoder_config.vocab_size  # the training test reads it
+        return config
+
+    def prepare_config_and_inputs_for_common(self) -> tuple[EmoCapCLIPCaptionerConfig, dict[str, torch.Tensor]]:
+        config = captioner_config(self.towers)
+        return config, prompts(config, self.batch_size)
+
+
+class CaptionerContract(_Contract, GenerationTesterMixin):
+    """All that applies to [`EmoCapCLIPForConditionalGeneration`]."""
+
+    all_model_classes = (EmoCapCLIPForConditionalGeneration,)
+
+    def setUp(self):
+        self.model_tester = CaptionerTester(self.towers)
+
+    def test_config(self):
+        tester = ConfigTester(
+            self,
+            config_class=EmoCapCLIPCaptionerConfig,
+            has_text_modality=False,
+            common_properties=["vision_config", "text_decoder_config", "projector_type"],
+        )
+        tester.run_common_tests()
+
+    test_model_base_model_prefix = not_applicable("The captioner has a language model in it, no base model")

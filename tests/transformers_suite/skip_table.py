@@ -17,7 +17,9 @@ MEANING = {
     r"attribute not present in|video_processor|feature_extractor": "The processor has no such part: it samples clips "
     "itself, and takes no sound",
     r"chat template|_get_num_multimodal_tokens|librosa|Torchcodec": "For processors of chat models",
+    r"not in MODEL_MAPPING": "AutoModel has no captioner; AutoModelForImageTextToText has",
     r"No (decoder-only|sequence-to-sequence) language modeling head": "It is no language model",
+    r"not an encoder-decoder": "It is no encoder-decoder",
     r"no `base_model_class`": "No tower has rotary positions",
     r"sparse experts|output_router_logits|grouped_mm": "No tower has experts",
     r"TP plan": "No tower has a tensor-parallel plan",
@@ -68,7 +70,7 @@ def table(skips: Iterable[Skip], classes: Iterable[str]) -> str:
 def _summary(where: set[str], classes: set[str]) -> str:
     """`*ModelTest` for all classes of that kind, else their names."""
     parts = []
-    for kind in ("ModelTest", "ClassifierTest", "PipelinesTest", "ProcessorTest"):
+    for kind in ("ModelTest", "ClassifierTest", "CaptionerTest", "PipelinesTest", "ProcessorTest"):
         of_kind = {name for name in classes if name.endswith(kind)}
         skipped = where & of_kind
         parts += [f"*{kind}"] if len(of_kind) > 1 and skipped == of_kind else sorted(skipped)
