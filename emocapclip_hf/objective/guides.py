@@ -42,10 +42,16 @@ class EmaGuide(nn.Module):
         return self  # a teacher has no dropout
 
     @torch.no_grad()
-    def update(self, embedder: Embedder) -> None:
-        """Move the average towards the model."""
+    def update(self, embedder: Embedder, step: int | None = None) -> None:
+        """Move the average towards the model.
+
+        Args:
+            step: of training, if the decay is to grow with it up to its value, (1 + step) / (10 + step), so that the
+                weights of the beginning are soon forgotten.
+        """
+        decay = self.decay if step is None else min(self.decay, (1 + step) / (10 + step))
         for ours, theirs in zip(self.teacher.parameters(), embedder.parameters(), strict=True):
-            ours.lerp_(theirs.to(ours.dtype), 1 - self.decay)
+            ours.lerp_(theirs.to(ours.dtype), 1 - decay)
         for ours, theirs in zip(self.teacher.buffers(), embedder.buffers(), strict=True):
             ours.copy_(theirs)
 
@@ -62,7 +68,8 @@ class FrozenGuide:
 
     Args:
         encode: a list of texts → (texts, dim), for instance `SentenceTransformer(...).encode`. Each batch must then
-            hold the texts as `global_caption`, `summary_caption` and `local_captions` (the collator's label_columns).
+            hold the texts as `global_caption`, `summary_caption` and `local_captions` (the collator's label_columns);
+            with `unsampled_captions` all that is said of an image is compared.
             Default: each batch holds `global_guide_embeds`, `summary_guide_embeds` (images, dim) and
             `local_guide_embeds`, of each image one vector a sentence; those that are there are used. In both cases
             `image_guide_embeds` (images, dim) may be there too.
@@ -90,7 +97,16 @@ class FrozenGuide:
         return Embeddings(
             None if image is None else torch.as_tensor(image),
             {level: self._captions(batch, level, column) for level, column in found.items()},
+            unsampled=self._unsampled(batch) if self.encode else None,
         )
+
+    def _unsampled(self, batch: Mapping[str, Any]) -> Captions | None:
+        if "unsampled_captions" not in batch or not any(batch["unsampled_captions"]):
+            return None
+        input_ids, owners, attention_mask = present_captions(batch, "unsampled")
+        texts = [text for texts in batch["unsampled_captions"] for text in texts]
+        embeds = self._encode_distinct(texts)
+        return Captions(embeds.to(owners.device), owners, caption_keys(input_ids, attention_mask))
 
     def _captions(self, batch: Mapping[str, Any], level: str, column: str) -> Captions:
         input_ids, owners, attention_mask = present_captions(batch, level)

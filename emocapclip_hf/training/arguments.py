@@ -32,6 +32,14 @@ class ModelArguments:
     gradient_checkpointing: bool = HfArg(
         default=False, help="compute activations again in the backward pass to save memory"
     )
+    lora_rank: int | None = HfArg(
+        default=None, help="train the towers through LoRA adapters of this rank, which are merged at the end"
+    )
+    lora_alpha: float = HfArg(default=16.0, help="adapters are scaled by lora_alpha / lora_rank")
+    lora_target_modules: list[str] = HfArg(
+        default_factory=lambda: ["q_proj", "v_proj"], help="layers of the towers that get adapters"
+    )
+    torch_compile: bool = HfArg(default=False, help="compile the towers, which takes a while at the start")
 
     def __post_init__(self):
         self.model_config = _from_flag("model_config", self.model_config)
@@ -110,6 +118,15 @@ class OptimisationArguments:
     adam_beta1: float = HfArg(default=0.9, help="of AdamW")
     adam_beta2: float = HfArg(default=0.98, help="of AdamW")
     max_grad_norm: float = HfArg(default=1.0, help="gradients are clipped to it")
+    gradient_accumulation_steps: int = HfArg(
+        default=1,
+        help="batches whose gradients are averaged into one optimizer step; images are contrasted with the captions "
+        "of their own batch only (for a larger batch at the same memory: cached_chunk_size)",
+    )
+    ema_decay: float | None = HfArg(
+        default=None,
+        help="keep a moving average of the weights, for instance 0.999: it is evaluated, saved, published",
+    )
 
 
 @dataclass
@@ -126,6 +143,12 @@ class RunArguments:
     resume: bool = HfArg(default=False, help="go on from the newest whole checkpoint in output_dir")
     on_nan: Literal["stop", "skip"] = HfArg(
         default="stop", help="what to do with a step whose loss or gradient is not finite"
+    )
+    report_to: Literal["none", "tensorboard", "trackio", "wandb"] = HfArg(
+        default="none", help="a tracker that gets what log.jsonl gets"
+    )
+    ddp_timeout: int = HfArg(
+        default=60, help="seconds that a process may keep the others waiting in training before the run ends"
     )
     dry_run: bool = HfArg(
         default=False, help="train nothing: print parameters, memory and time, measured on one step of random data"

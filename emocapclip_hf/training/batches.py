@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..data.augmentation import row_generator
 from ..data.collator import EmoCapCollator
+from .interruption import leave_signals_to_the_main_process
 
 _ORDER = 2  # a purpose of random numbers that the collator does not use
 
@@ -17,57 +18,79 @@ _ORDER = 2  # a purpose of random numbers that the collator does not use
 class EpochBatches(Sampler[list[int]]):
     """One process's batches of an epoch, which is a permutation of all rows.
 
-    What is left over at an epoch's end, less than a batch of all processes, is left out of that epoch; another
-    remainder each time.
+    However many processes share them out, the batches of all processes together are the same. What is left over at an
+    epoch's end, less than such a batch, is left out of that epoch; another remainder each time.
+
+    Args:
+        rows: how many there are.
+        batch_size: of each process.
+        start: epoch and row at which batch 0 begins, for a run that goes on with batches of another size.
 
     >>> batches = EpochBatches(rows=5, batch_size=2, seed=0)
-    >>> batches.set_position(epoch=3, first_batch=1)
+    >>> batches.set_position(*batches.place(7))
     >>> list(batches)
-    [[1, 0]]
+    [[2, 4]]
     """
 
-    def __init__(self, rows: int, batch_size: int, seed: int, rank: int = 0, ranks: int = 1):
-        self.steps = rows // (batch_size * ranks)
+    def __init__(
+        self, rows: int, batch_size: int, seed: int, rank: int = 0, ranks: int = 1, start: tuple[int, int] = (0, 0)
+    ):
+        self.together = batch_size * ranks
+        self.steps = rows // self.together
         if self.steps == 0:
             raise ValueError(
                 f"{rows} rows are less than one batch of {batch_size} on each of {ranks} processes: lower "
                 "per_device_train_batch_size, or bring more data."
             )
-        self.rows, self.batch_size, self.seed, self.rank, self.ranks = rows, batch_size, seed, rank, ranks
-        self.set_position(0, 0)
+        self.rows, self.batch_size, self.seed, self.rank, self.start = rows, batch_size, seed, rank, start
+        self.set_position(*start)
 
-    def set_position(self, epoch: int, first_batch: int) -> None:
-        self.epoch, self.first_batch = epoch, first_batch
+    def place(self, batch: int) -> tuple[int, int]:
+        """Epoch and row, of the epoch's permutation, at which a batch begins.
+
+        >>> EpochBatches(rows=5, batch_size=2, seed=0).place(7)
+        (3, 2)
+        """
+        epoch, row = self.start
+        left = (self.rows - row) // self.together  # batches in the epoch that `start` is in
+        if batch < left:
+            return epoch, row + batch * self.together
+        epochs, batches = divmod(batch - left, self.steps)
+        return epoch + 1 + epochs, batches * self.together
+
+    def set_position(self, epoch: int, first_row: int) -> None:
+        self.epoch, self.first_row = epoch, first_row
 
     def __len__(self) -> int:
-        return self.steps - self.first_batch
+        return (self.rows - self.first_row) // self.together
 
     def __iter__(self) -> Iterator[list[int]]:
         order = row_generator(self.seed, self.epoch, 0, _ORDER).permutation(self.rows)
-        for step in range(self.first_batch, self.steps):
-            start = (step * self.ranks + self.rank) * self.batch_size
+        for number in range(len(self)):
+            start = self.first_row + number * self.together + self.rank * self.batch_size
             yield order[start : start + self.batch_size].tolist()
 
 
 def training_batches(
-    rows: Dataset, collator: EmoCapCollator, order: EpochBatches, first_step: int, last_step: int, num_workers: int = 0
+    rows: Dataset, collator: EmoCapCollator, order: EpochBatches, first: int, last: int, num_workers: int = 0
 ) -> Iterator[dict[str, Any]]:
-    """The batches of the steps from `first_step` up to `last_step`, over as many epochs as that takes."""
+    """The batches from number `first` up to `last`, over as many epochs as that takes."""
     loader = DataLoader(
         rows,
         batch_sampler=order,
         collate_fn=collator,
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
+        worker_init_fn=leave_signals_to_the_main_process,
         generator=torch.Generator(),  # its own: each pass draws a seed, and a resumed epoch is one pass more
     )
-    step = first_step
-    while step < last_step:
-        epoch, first_batch = divmod(step, order.steps)
+    number = first
+    while number < last:
+        epoch, first_row = order.place(number)
         collator.set_epoch(epoch)
-        order.set_position(epoch, first_batch)
+        order.set_position(epoch, first_row)
         for batch in loader:
             yield batch
-            step += 1
-            if step == last_step:
+            number += 1
+            if number == last:
                 return

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 PREFIX = "checkpoint-"
 PARTIAL = ".partial-"
@@ -55,23 +58,36 @@ class CheckpointFolder:
         """
         target = self.folder / f"{PREFIX}{state['step']:08d}"
         partial = self.folder / f"{PARTIAL}{target.name}"
-        if is_main:
-            self._remove_partials()
-            partial.mkdir(parents=True)
-        wait()
-        write(partial)
-        wait()
-        if is_main:
-            content = state if metric is None else {**state, "metric": metric}
-            (partial / STATE).write_text(json.dumps(content, indent=1))
-            _flush_to_disk(partial)
-            if target.exists():  # the same step again, after a resume from an older one
-                shutil.rmtree(target)
-            partial.rename(target)
-            _flush_directory(self.folder)
-            self._prune()
+        with self._explained(target.name):
+            if is_main:
+                self._remove_partials()
+                partial.mkdir(parents=True)
+            wait()
+            write(partial)
+            wait()
+            if is_main:
+                content = state if metric is None else {**state, "metric": metric}
+                (partial / STATE).write_text(json.dumps(content, indent=1))
+                _flush_to_disk(partial)
+                if target.exists():  # the same step again, after a resume from an older one
+                    shutil.rmtree(target)
+                partial.rename(target)
+                _flush_directory(self.folder)
+                self._prune()
         wait()
         return target
+
+    def check(self) -> None:
+        """Whether the folder can be written to: better known before a long preparation."""
+        probe = self.folder / f"{PARTIAL}probe"
+        try:
+            self._remove_partials()
+            probe.mkdir()
+            probe.rmdir()
+        except OSError as error:
+            raise type(error)(
+                f"cannot write to {self.folder}, where the run is to go ({error}). Pass another --output-dir."
+            ) from error
 
     def whole(self) -> list[Path]:
         """All checkpoints that were finished, oldest first."""
@@ -89,6 +105,18 @@ class CheckpointFolder:
     def read(path: Path) -> dict:
         """The state that the checkpoint was saved with."""
         return json.loads((path / STATE).read_text())
+
+    @contextmanager
+    def _explained(self, name: str) -> Iterator[None]:
+        """What it means that a write failed."""
+        try:
+            yield
+        except (OSError, SafetensorError) as error:
+            newest = self.newest()
+            intact = f"{newest.name} is whole" if newest else "no checkpoint was written before"
+            raise OSError(
+                f"could not write {name} to {self.folder} ({error}); {intact}. Make room, then go on with --resume."
+            ) from error
 
     def _prune(self) -> None:
         kept = {*self.whole()[-self.keep :], self.best()}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import datasets
+from peft import PeftModel
 from transformers import AutoTokenizer
 
 from ..data.augmentation import FaceAugmentation
@@ -20,6 +21,7 @@ from ..data.tokenizer import small_processor
 from ..modeling import EmoCapCLIPConfig, EmoCapCLIPModel
 from ..processing import EmoCapCLIPProcessor
 from .arguments import DataArguments, ModelArguments, TrainingArguments
+from .lora import add_adapters
 
 CAPTIONS_FOR_THE_TOKENIZER = 5000
 
@@ -41,16 +43,36 @@ def prepare_materials(args: TrainingArguments) -> Materials:
     if args.model.stretch_text_positions:
         model.stretch_text_positions(args.model.stretch_text_positions)
         processor.tokenizer.model_max_length = args.model.stretch_text_positions
-    for tower in args.model.freeze:
+    return Materials(train, validation, test, processor, model)
+
+
+def prepare_model(model: EmoCapCLIPModel, levels: Sequence[str], args: ModelArguments) -> PeftModel | None:
+    """
+    Say what of the model is trained, and how, in place.
+
+    Args:
+        levels: of captions that count.
+
+    Returns:
+        The model's adapters, if it has been given some.
+    """
+    for tower in args.freeze:
         if tower not in ("vision", "text"):
             raise ValueError(f"freeze names {tower!r}; the towers are vision and text")
-        getattr(model, f"{tower}_model").requires_grad_(False)
-    for name, parameter in model.named_parameters():
-        if name.endswith("mask_token"):  # of DINOv2's own pre-training; DistributedDataParallel would wait for it
-            parameter.requires_grad_(False)
-    if args.model.gradient_checkpointing:
+    adapted = args.lora_rank and add_adapters(model, args.lora_rank, args.lora_alpha, args.lora_target_modules)
+    # What no loss depends on: DistributedDataParallel would wait for its gradient.
+    unused = [parameter for name, parameter in model.named_parameters() if name.endswith("mask_token")]  # DINOv2's
+    if model.local_head is not None and "local" not in levels:
+        unused += model.local_head.parameters()
+    frozen = [parameter for tower in args.freeze for parameter in getattr(model, f"{tower}_model").parameters()]
+    for parameter in (*unused, *frozen):
+        parameter.requires_grad_(False)
+    if args.gradient_checkpointing:
         model.gradient_checkpointing_enable()
-    return Materials(train, validation, test, processor, model)
+    if args.torch_compile:
+        model.vision_model.compile()
+        model.text_model.compile()
+    return adapted or None
 
 
 def load_splits(args: DataArguments) -> list[datasets.Dataset]:

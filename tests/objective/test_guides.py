@@ -26,6 +26,18 @@ def test_the_teacher_is_the_moving_average():
     torch.testing.assert_close(guide.teacher.model.visual_projection.weight, before + 0.75 * 0.25 + 0.25 * 3)
 
 
+def test_at_the_beginning_the_teacher_follows_quickly():
+    embedder = Embedder(shared_model())
+    guide = EmaGuide(embedder, decay=0.75)
+    before = embedder.model.visual_projection.weight.detach().clone()
+    with torch.no_grad():
+        embedder.model.visual_projection.weight += 1
+    guide.update(embedder, step=0)
+    torch.testing.assert_close(guide.teacher.model.visual_projection.weight, before + 0.9)
+    guide.update(embedder, step=1000)
+    torch.testing.assert_close(guide.teacher.model.visual_projection.weight, before + 0.75 * 0.9 + 0.25)
+
+
 def test_the_teacher_embeds_without_gradient_or_dropout():
     embedder, batch = Embedder(shared_model()), shared_batch()
     guide = EmaGuide(embedder, chunk_size=4).train()

@@ -7,8 +7,8 @@ import pytest
 from emocapclip_hf.training.batches import EpochBatches
 
 
-def epoch_of(batches, epoch, first_batch=0):
-    batches.set_position(epoch, first_batch)
+def epoch_of(batches, epoch, first_row=0):
+    batches.set_position(epoch, first_row)
     return list(batches)
 
 
@@ -29,8 +29,17 @@ def test_processes_share_each_batch_out():
 def test_a_resumed_epoch_goes_on_where_it_stopped():
     batches = EpochBatches(rows=20, batch_size=4, seed=0)
     whole = epoch_of(batches, 2)
-    assert epoch_of(batches, 2, first_batch=3) == whole[3:]
+    assert batches.place(13) == (2, 12)
+    assert epoch_of(batches, *batches.place(13)) == whole[3:]
     assert len(batches) == 2
+
+
+def test_batches_of_another_size_go_on_at_the_same_row():
+    before = EpochBatches(rows=22, batch_size=4, seed=0)
+    after = EpochBatches(rows=22, batch_size=3, seed=0, ranks=2, start=before.place(7))  # epoch 1, row 8
+    order = list(chain(*epoch_of(EpochBatches(rows=22, batch_size=22, seed=0), 1)))
+    assert [after.place(batch) for batch in range(4)] == [(1, 8), (1, 14), (2, 0), (2, 6)]
+    assert epoch_of(after, *after.place(1)) == [order[14:17]]
 
 
 def test_too_few_rows():

@@ -89,7 +89,7 @@ def test_a_loss_that_is_not_finite_stops_or_is_skipped(tmp_path):
             return output
 
     args = parse_arguments(flags(tmp_path / "stop", "--save-steps", 1))
-    with pytest.raises(FloatingPointError, match=r"step 2 is not finite.*--on-nan skip"):
+    with pytest.raises(FloatingPointError, match=r"Step 2: the gradient is not finite.*--on-nan skip"):
         train(args, objective=Poisoned())
     assert sorted(path.name for path in (tmp_path / "stop").glob("checkpoint*"))[-1] == "checkpoint-00000002"
 

@@ -1,0 +1,31 @@
+"""LoRA (arXiv 2106.09685): towers learn through small matrices beside their own, which are added in at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from peft import LoraConfig, PeftModel, get_peft_model
+
+from ..modeling import EmoCapCLIPModel
+from .parameter_groups import TOWERS
+
+
+def add_adapters(model: EmoCapCLIPModel, rank: int, alpha: float, target_modules: Sequence[str]) -> PeftModel:
+    """
+    Freeze the towers and give them adapters, in place. Projections, local head and temperatures go on learning whole.
+
+    Returns:
+        What `merge_adapters` takes.
+    """
+    names = "|".join(target_modules)
+    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=rf"({'|'.join(TOWERS)})\..*\.({names})")
+    adapted = get_peft_model(model, config)
+    for name, parameter in model.named_parameters():
+        if not name.startswith(TOWERS):
+            parameter.requires_grad_(True)
+    return adapted
+
+
+def merge_adapters(adapted: PeftModel) -> EmoCapCLIPModel:
+    """The plain model that was given to `add_adapters`, with what its adapters have learnt."""
+    return adapted.merge_and_unload()
