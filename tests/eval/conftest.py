@@ -9,6 +9,13 @@ from small_checkpoint import small_model, small_processor
 datasets.disable_progress_bars()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def small_checkpoint_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoint")
