@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from peft import LoraConfig, PeftModel, get_peft_model
+from typing import TYPE_CHECKING
 
 from ..modeling import EmoCapCLIPModel
 from .parameter_groups import TOWERS
+
+if TYPE_CHECKING:
+    from peft import PeftModel  # which takes seconds to import
 
 
 def add_adapters(model: EmoCapCLIPModel, rank: int, alpha: float, target_modules: Sequence[str]) -> PeftModel:
@@ -17,6 +19,8 @@ def add_adapters(model: EmoCapCLIPModel, rank: int, alpha: float, target_modules
     Returns:
         What `merge_adapters` takes.
     """
+    from peft import LoraConfig, get_peft_model
+
     names = "|".join(target_modules)
     config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=rf"({'|'.join(TOWERS)})\..*\.({names})")
     adapted = get_peft_model(model, config)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import datasets
-from peft import PeftModel
 from transformers import AutoTokenizer
 
 from ..data.augmentation import FaceAugmentation
@@ -22,6 +22,9 @@ from ..modeling import EmoCapCLIPConfig, EmoCapCLIPModel
 from ..processing import EmoCapCLIPProcessor
 from .arguments import DataArguments, ModelArguments, TrainingArguments
 from .lora import add_adapters
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 CAPTIONS_FOR_THE_TOKENIZER = 5000
 
@@ -139,7 +142,7 @@ def _new_model(model_args: ModelArguments, data_args: DataArguments, train: data
 
 
 def training_rows(
-    materials: Materials, args: TrainingArguments, label_columns: Sequence[str] = ()
+    materials: Materials, args: TrainingArguments, label_columns: Sequence[str] = (), unsampled: bool = False
 ) -> tuple[CachedRows, EmoCapCollator]:
     """The rows of the train split from the picture cache, and what makes batches of them."""
     size = max(output_size(materials.processor.image_processor))
@@ -150,5 +153,6 @@ def training_rows(
         augmentation=FaceAugmentation() if args.data.augment else None,
         seed=args.run.seed,
         label_columns=label_columns,
+        unsampled=unsampled,
     )
     return CachedRows(materials.train, cache, [name for name in label_columns if name not in LEVELS]), collator
