@@ -37,20 +37,25 @@ def caption_inputs(
     caption's own sentences hold an encoded empty text, so that a text tower can run over them; `local_mask` is False
     there. `tokenize` encodes a list of texts to equally long rows.
     """
-    most_sentences = max(1, max(len(caption.local_captions) for caption in captions))
-    counts = np.array([len(caption.local_captions) for caption in captions])
-    padded_sentences = [
-        sentence
-        for caption in captions
-        for sentence in [*caption.local_captions, *[""] * (most_sentences - len(caption.local_captions))]
-    ]
     inputs = dict(tokenize([caption.global_caption for caption in captions]))
     for name, values in tokenize([caption.summary_caption for caption in captions]).items():
         inputs[f"summary_{name}"] = values
-    for name, values in tokenize(padded_sentences).items():
-        inputs[f"local_{name}"] = values.reshape(len(captions), most_sentences, *values.shape[1:])  # (B, K, L)
-    local_mask = np.arange(most_sentences) < counts[:, None]  # (B, K)
-    inputs["local_mask"] = torch.from_numpy(local_mask) if torch.is_tensor(inputs["input_ids"]) else local_mask
+    return inputs | sentence_inputs([caption.local_captions for caption in captions], tokenize, "local_")
+
+
+def sentence_inputs(
+    sentences: Sequence[Sequence[str]], tokenize: Callable[[list[str]], Mapping[str, Any]], prefix: str
+) -> dict[str, Any]:
+    """Several sentences a row: their tokens (B, K, L), with the row's mask (B, K), their names behind `prefix`."""
+    most_sentences = max(1, max(len(row) for row in sentences))
+    counts = np.array([len(row) for row in sentences])
+    padded_sentences = [sentence for row in sentences for sentence in [*row, *[""] * (most_sentences - len(row))]]
+    inputs = {
+        f"{prefix}{name}": values.reshape(len(sentences), most_sentences, *values.shape[1:])  # (B, K, L)
+        for name, values in tokenize(padded_sentences).items()
+    }
+    mask = np.arange(most_sentences) < counts[:, None]  # (B, K)
+    inputs[f"{prefix}mask"] = torch.from_numpy(mask) if torch.is_tensor(inputs[f"{prefix}input_ids"]) else mask
     return inputs
 
 

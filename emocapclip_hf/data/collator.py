@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from PIL import Image
 from torch.utils.data import default_collate
 
 from ..processing import EmoCapCLIPProcessor
-from ..processing.caption_inputs_emocapclip import caption_inputs, read_captions
+from ..processing.caption_inputs_emocapclip import caption_inputs, read_captions, sentence_inputs
 from .augmentation import Change, FaceAugmentation, apply_change, row_generator
 from .caption import LEVELS
 from .image_cache import middle_square
@@ -35,6 +35,8 @@ class EmoCapCollator:
         label_columns: columns to pass on. Numbers become tensors, the rest lists. Where a picture is mirrored, a label
             "left" becomes "right", and a column whose name begins with `local_`, one entry a local sentence, is
             sampled with the sentences. A caption level is passed on as the words that are tokenized.
+        unsampled: also pass on the local sentences that were not sampled, for mining, which compares captions with all
+            sentences of a face: as tokens (`unsampled_input_ids` ...) and as words (`unsampled_captions`).
 
     Rows are dicts with `row` (an integer that stands for the row), `image` (a picture, or a uint8 array of
     (height, width, 3)) and the caption levels: those of `CachedRows`, or of `load_emocap(..., streaming=True)`.
@@ -55,6 +57,7 @@ class EmoCapCollator:
         augmentation: FaceAugmentation | None = None,
         seed: int = 0,
         label_columns: Sequence[str] = (),
+        unsampled: bool = False,
     ):
         if sentences_per_caption < 1:
             raise ValueError(f"sentences_per_caption must be at least 1, got {sentences_per_caption}")
@@ -67,6 +70,7 @@ class EmoCapCollator:
         self.augmentation = augmentation
         self.seed = seed
         self.label_columns = tuple(label_columns)
+        self.unsampled = unsampled
         # In shared memory, so that workers that live on (persistent_workers) learn of the next epoch.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -81,6 +85,9 @@ class EmoCapCollator:
         captions = [_caption(*each) for each in zip(rows, chosen, changes, strict=True)]
         batch = self._pixels([row["image"] for row in rows], changes)
         batch |= caption_inputs(read_captions(captions), self._tokenize)
+        if self.unsampled:
+            rest = [_unsampled(*each) for each in zip(rows, chosen, changes, strict=True)]
+            batch |= sentence_inputs(rest, self._tokenize, "unsampled_") | {"unsampled_captions": rest}
         batch["row"] = torch.tensor([row["row"] for row in rows])
         for column in self.label_columns:
             batch[column] = (
@@ -141,8 +148,18 @@ def normalise(pixels: torch.Tensor, image_processor: Any) -> torch.Tensor:
     return pixels
 
 
+def _unsampled(row: Mapping[str, Any], chosen: list[int], change: Change | None) -> list[str]:
+    adapt = _adapting(change)
+    return [adapt(sentence) for index, sentence in enumerate(row["local_captions"]) if index not in chosen]
+
+
+def _adapting(change: Change | None) -> Callable[[str], str]:
+    """What makes a sentence true of the changed picture."""
+    return swap_sides if change is not None and change.flip else str
+
+
 def _caption(row: Mapping[str, Any], chosen: list[int], change: Change | None) -> dict[str, Any]:
-    adapt = swap_sides if change is not None and change.flip else str
+    adapt = _adapting(change)
     return {
         "global_caption": adapt(row["global_caption"]),
         "local_captions": [adapt(row["local_captions"][index]) for index in chosen],

@@ -113,6 +113,7 @@ class CachedGradients:
 
     def _backward(self, chunk: Mapping[str, torch.Tensor], gradients: Mapping[str, torch.Tensor]) -> None:
         """Embed a chunk again and hand its embeddings their gradients."""
+        chunk = {name: value for name, value in chunk.items() if not name.startswith("unsampled_")}  # no gradient
         embeddings = self.embedder(chunk).tensors()
         products = [
             (embeddings[name] * gradient).sum()  # whose derivative by the embedding is the gradient

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 LEVELS = ("global", "summary", "local")
-TEXT_PREFIXES = {"global": "", "summary": "summary_", "local": "local_"}
+TEXT_PREFIXES = {"global": "", "summary": "summary_", "local": "local_", "unsampled": "unsampled_"}
 _VISION_INPUTS = ("pixel_values", "pixel_attention_mask", "spatial_shapes", "interpolate_pos_encoding")
 
 
@@ -55,6 +55,8 @@ class Embeddings:
         captions: level → captions.
         patches: (images, patches, dim), unit vectors, for the local level.
         patch_mask: (images, patches), False where a patch is padding.
+        unsampled: the local sentences of these images that are no captions of this batch, without gradient, where the
+            batch brings them: mining compares captions with all that is said of an image.
         scoring: None for a guide, whose embeddings are compared with one another only.
     """
 
@@ -62,6 +64,7 @@ class Embeddings:
     captions: dict[str, Captions] = field(default_factory=dict)
     patches: torch.Tensor | None = None
     patch_mask: torch.Tensor | None = None
+    unsampled: Captions | None = None
     scoring: Scoring | None = None
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -98,15 +101,16 @@ class Embeddings:
             values = [getattr(part, name) for part in parts]
             return None if values[0] is None else torch.cat(values)
 
-        captions = {
-            level: Captions(
-                torch.cat([part.captions[level].embeds for part in parts]),
-                torch.cat([part.captions[level].owners + start for part, start in zip(parts, starts, strict=False)]),
-                torch.cat([part.captions[level].keys for part in parts]),
+        def joined_captions(captions: Sequence[Captions]) -> Captions:
+            return Captions(
+                torch.cat([piece.embeds for piece in captions]),
+                torch.cat([piece.owners + start for piece, start in zip(captions, starts, strict=False)]),
+                torch.cat([piece.keys for piece in captions]),
             )
-            for level in parts[0].captions
-        }
-        return cls(joined("image"), captions, joined("patches"), joined("patch_mask"), parts[0].scoring)
+
+        captions = {level: joined_captions([part.captions[level] for part in parts]) for level in parts[0].captions}
+        unsampled = None if parts[0].unsampled is None else joined_captions([part.unsampled for part in parts])
+        return cls(joined("image"), captions, joined("patches"), joined("patch_mask"), unsampled, parts[0].scoring)
 
 
 class Embedder(nn.Module):
@@ -144,6 +148,9 @@ class Embedder(nn.Module):
             embeddings.patches = self.model.get_patch_embeds(vision.last_hidden_state)  # (images, patches, dim)
             if batch.get("pixel_attention_mask") is not None:
                 embeddings.patch_mask = batch["pixel_attention_mask"].bool()
+            if "unsampled_input_ids" in batch:
+                with torch.no_grad():
+                    embeddings.unsampled = self._captions(batch, "unsampled")
         return embeddings
 
     def _captions(self, batch: Mapping[str, torch.Tensor], level: str) -> Captions:
@@ -186,9 +193,9 @@ def present_captions(
     """
     prefix = TEXT_PREFIXES[level]
     input_ids, attention_mask = batch[f"{prefix}input_ids"], batch.get(f"{prefix}attention_mask")
-    if level != "local":
+    if input_ids.ndim == 2:  # one an image
         return input_ids, torch.arange(len(input_ids), device=input_ids.device), attention_mask
-    mask = batch.get("local_mask")
+    mask = batch.get(f"{prefix}mask")
     mask = input_ids.new_ones(input_ids.shape[:2], dtype=torch.bool) if mask is None else mask.bool()
     return input_ids[mask], mask.nonzero()[:, 0], None if attention_mask is None else attention_mask[mask]
 

@@ -8,14 +8,14 @@ processes everything here is about this process's images and *all* processes' ca
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
 
 from .distributed import RowLayout, gather_rows, sum_over_ranks
-from .embeddings import LEVELS
+from .embeddings import LEVELS, Captions
 
 # Hundreds of times faster here than scatter_reduce_, which does not warn.
 warnings.filterwarnings("ignore", message=r"index_reduce\(\) is in beta")
@@ -179,6 +179,7 @@ class PositiveMiner:
         images: torch.Tensor | None = None,
         truth: torch.Tensor | None = None,
         step: int = 0,
+        unsampled: Captions | None = None,
     ) -> Positives:
         """
         Args:
@@ -188,20 +189,22 @@ class PositiveMiner:
             images: (images of all processes, guide dim), the guide's embeddings of the images.
             truth: (images here, captions), bool, for guided_by="truth".
             step: of training, for the warm-up.
+            unsampled: what else is said of the images here, as the guide embeds it: a caption near one of these is a
+                positive of the image too.
         """
         rule = self.rule(level)
         exact = candidates.identical.to(torch.promote_types(candidates.embeds.dtype, torch.float32))
         if rule.guided_by == "none" or step < rule.warmup_steps:
             return Positives(exact, exact)
-        mined = self._mined(level, rule, candidates, texts, images, truth)
+        mined = self._mined(level, rule, candidates, texts, images, truth, unsampled)
         return Positives(*(torch.maximum(weights.to(exact.dtype), exact) for weights in mined))
 
-    def _mined(self, level, rule, candidates, texts, images, truth) -> tuple[torch.Tensor, torch.Tensor]:
+    def _mined(self, level, rule, candidates, texts, images, truth, unsampled) -> tuple[torch.Tensor, torch.Tensor]:
         if rule.guided_by == "truth":
             return (_required(truth, level, rule, "truth, from columns such as SynthFaces'"),) * 2
         if rule.needs_texts:
             vectors = _required(texts, level, rule, "a guide that embeds texts")
-            by_text = neighbours(vectors, candidates.owners, candidates.captions, candidates.images, rule)
+            by_text = neighbours(vectors, candidates.owners, candidates.captions, candidates.images, rule, unsampled)
         if rule.needs_images:
             vectors = _required(images, level, rule, "a guide that embeds images; guided_by='text' needs texts alone")
             numbers = torch.arange(len(vectors), device=vectors.device)
@@ -225,7 +228,12 @@ def _required(tensor: torch.Tensor | None, level: str, rule: MiningRule, what: s
 
 
 def neighbours(
-    vectors: torch.Tensor, owners: torch.Tensor, layout: RowLayout, images: RowLayout, rule: MiningRule
+    vectors: torch.Tensor,
+    owners: torch.Tensor,
+    layout: RowLayout,
+    images: RowLayout,
+    rule: MiningRule,
+    unsampled: Captions | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Which captions (or images) are near one of an image's own, by one modality's embeddings.
 
@@ -234,59 +242,67 @@ def neighbours(
         owners: (captions,), the image each belongs to.
         layout, images: how captions and images lie on the processes.
         rule: calibration, limits and softness.
+        unsampled: more captions of the images here, which count like their own without being found themselves.
 
     Returns:
         Two (images here, captions) of weights in [0, 1]: near by the limits of the image's own captions, and by those
         of the caption itself. Limits differ only where neighbours are counted.
     """
-    vectors = calibrated(vectors, rule)
-    limits = _least_similarities(vectors, owners, layout, rule)  # (captions,)
-    here = layout.local
+    calibrate = calibration(vectors, rule)
+    vectors, here = calibrate(vectors), layout.local
+    own, own_owners = vectors[here], owners[here]  # what is said of the images here, and of which
+    if unsampled is not None:
+        own = torch.cat([own, calibrate(unsampled.embeds)])
+        own_owners = torch.cat([own_owners, unsampled.owners + images.local.start])
+    own_limits = _least_similarities(own, own_owners, vectors, owners, rule)  # (own,)
+    limits = gather_rows(own_limits[: here.stop - here.start], layout, "mining limits")  # (captions,)
     counted = rule.neighbour_count(len(vectors)) is not None
     shape = (images.counts[images.rank], len(vectors))
     for_images = vectors.new_zeros(shape)
     for_captions = vectors.new_zeros(shape) if counted and not rule.mutual else for_images
-    for rows in _blocks(here, len(vectors) * vectors.element_size()):
-        similarity = vectors[rows] @ vectors.T  # (captions of the block, captions)
-        near, near_back = similarity >= limits[rows, None], similarity >= limits
+    for rows in _blocks(len(own), len(vectors) * vectors.element_size()):
+        similarity = own[rows] @ vectors.T  # (captions of the block, captions)
+        near, near_back = similarity >= own_limits[rows, None], similarity >= limits
         if rule.mutual:
             near &= near_back
         strength = similarity.clamp(0, 1) if rule.soft else torch.ones_like(similarity)
-        image = owners[rows] - images.local.start
+        image = own_owners[rows] - images.local.start
         for_images.index_reduce_(0, image, near * strength, "amax")
         if for_captions is not for_images:
             for_captions.index_reduce_(0, image, near_back * strength, "amax")
     return for_images, for_captions
 
 
-def calibrated(vectors: torch.Tensor, rule: MiningRule) -> torch.Tensor:
-    """Unit vectors whose dot products are the rule's similarities."""
-    vectors = vectors.to(torch.promote_types(vectors.dtype, torch.float32))
-    if rule.calibration == "centred":
-        vectors = F.normalize(vectors, dim=1)
-        vectors = vectors - vectors.mean(dim=0)
-    return F.normalize(vectors, dim=1)
+def calibration(vectors: torch.Tensor, rule: MiningRule) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What makes vectors unit vectors whose dot products are the rule's similarities, by the captions of the batch."""
+
+    def unit(some: torch.Tensor) -> torch.Tensor:
+        return F.normalize(some.to(torch.promote_types(some.dtype, torch.float32)), dim=1)
+
+    if rule.calibration == "cosine":
+        return unit
+    mean = unit(vectors).mean(dim=0)
+    return lambda some: F.normalize(unit(some) - mean, dim=1)
 
 
 def _least_similarities(
-    vectors: torch.Tensor, owners: torch.Tensor, layout: RowLayout, rule: MiningRule
+    own: torch.Tensor, own_owners: torch.Tensor, vectors: torch.Tensor, owners: torch.Tensor, rule: MiningRule
 ) -> torch.Tensor:
-    """What similarity a neighbour of each caption must have at least, by threshold and rank: (captions,)."""
+    """What similarity a neighbour of each caption must have at least, by threshold and rank: (own,)."""
     threshold = -float("inf") if rule.threshold is None else rule.threshold
     count = rule.neighbour_count(len(vectors))
     if count is None or len(vectors) == 0:
-        return vectors.new_full((len(vectors),), threshold)
+        return own.new_full((len(own),), threshold)
     kth = []
-    for rows in _blocks(layout.local, len(vectors) * vectors.element_size()):
-        similarity = vectors[rows] @ vectors.T
-        same_image = owners[rows, None] == owners  # positives anyway: they take no neighbour's place
+    for rows in _blocks(len(own), len(vectors) * vectors.element_size()):
+        similarity = own[rows] @ vectors.T
+        same_image = own_owners[rows, None] == owners  # positives anyway: they take no neighbour's place
         similarity.masked_fill_(same_image, -float("inf"))
         kth.append(similarity.topk(min(count, len(vectors)), dim=1).values[:, -1] - TIE)
-    kth = torch.cat(kth) if kth else vectors.new_zeros(0)
-    return gather_rows(kth, layout, "mining limits").clamp_min(threshold)
+    return (torch.cat(kth) if kth else own.new_zeros(0)).clamp_min(threshold)
 
 
-def _blocks(rows: slice, row_bytes: int) -> Iterator[slice]:
+def _blocks(rows: int, row_bytes: int) -> Iterator[slice]:
     size = max(1, BLOCK_BYTES // max(row_bytes, 1))
-    for start in range(rows.start, rows.stop, size):
-        yield slice(start, min(start + size, rows.stop))
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))

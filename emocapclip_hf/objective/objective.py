@@ -116,7 +116,8 @@ class GlobalLocalObjective:
                     logits = _logits(embeddings, candidates, level)
                 true = None if truth is None else truth.pairs(level, candidates)
                 texts = self._guide_texts(guide, level, candidates)
-                positives = self.miner(level, candidates, texts, guide_images, true, step)
+                unsampled = (embeddings if guide is None else guide).unsampled if level == "local" else None
+                positives = self.miner(level, candidates, texts, guide_images, true, step, unsampled)
                 shares.append(self._share(logits, positives))
                 found = _fractions(logits.detach(), positives, candidates, true)
                 fractions |= {f"{level}_{name}": value for name, value in found.items()}

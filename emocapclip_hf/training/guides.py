@@ -66,6 +66,7 @@ class MiningGuide:
             raise ValueError(
                 f"mining with guided_by='truth' needs the column emotion, as SynthFaces has it; there are {columns}"
             )
+        self.needs_unsampled = "local" in embedder.levels and miner.rule("local").needs_texts
         self.guide_columns: Sequence[str] = ()
         self.average: EmaGuide | None = None
         self._guide: EmaGuide | FrozenGuide | None = None

@@ -22,6 +22,7 @@ from ..modeling import EmoCapCLIPConfig, EmoCapCLIPModel
 from ..processing import EmoCapCLIPProcessor
 from .arguments import DataArguments, ModelArguments, TrainingArguments
 from .lora import add_adapters
+from .starting_points import load_starting_point
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -116,7 +117,7 @@ def build_model(
         processor = EmoCapCLIPProcessor(
             AutoImageProcessor.from_pretrained(source), AutoTokenizer.from_pretrained(source)
         )
-        return processor, EmoCapCLIPModel.from_clip(source, eos_token_id=processor.tokenizer.eos_token_id)
+        return processor, load_starting_point(source, processor.tokenizer.eos_token_id)
     return _new_model(model_args, data_args, train)
 
 

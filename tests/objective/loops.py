@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -96,14 +97,17 @@ def looped_exact(embeddings: Embeddings, level: str) -> list[list[float]]:
     ]
 
 
-def looped_neighbours(vectors: torch.Tensor, owners: list[int], images: int, rule) -> tuple[list, list]:
-    """`neighbours` by its definition: caption t is near image i if it is near one of i's own captions."""
-    rows = [vector / vector.norm() for vector in vectors.detach().double()]
+def looped_neighbours(
+    vectors: torch.Tensor, owners: list[int], images: int, rule, unsampled=(), unsampled_owners: Sequence[int] = ()
+) -> tuple[list, list]:
+    """`neighbours` by its definition: caption t is near image i if it is near one of i's own, sampled or not."""
+    count = len(vectors)
+    rows = [vector.detach().double() / vector.norm().double() for vector in [*vectors, *unsampled]]
+    owners = [*owners, *unsampled_owners]
     if rule.calibration == "centred":
-        mean = sum(rows) / len(rows)
+        mean = sum(rows[:count]) / count
         rows = [(row - mean) / (row - mean).norm() for row in rows]
-    count = len(rows)
-    similarity = [[float(a @ b) for b in rows] for a in rows]
+    similarity = [[float(a @ b) for b in rows[:count]] for a in rows]
 
     def limit(s: int) -> float:
         allowed = rule.neighbour_count(count)
@@ -113,10 +117,10 @@ def looped_neighbours(vectors: torch.Tensor, owners: list[int], images: int, rul
         others = sorted((similarity[s][t] for t in range(count) if owners[t] != owners[s]), reverse=True)
         return max(lowest, others[allowed - 1] if allowed <= len(others) else -math.inf)
 
-    limits = [limit(s) for s in range(count)]
+    limits = [limit(s) for s in range(len(rows))]
     for_images = [[0.0] * count for _ in range(images)]
     for_captions = [[0.0] * count for _ in range(images)]
-    for s in range(count):
+    for s in range(len(rows)):
         for t in range(count):
             near, near_back = similarity[s][t] >= limits[s], similarity[s][t] >= limits[t]
             if rule.mutual:

@@ -66,6 +66,8 @@ def shared_batch(dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
         batch[name][9] = batch[name][0]  # of another process
         batch[f"local_{name}"][5, 1] = batch[f"local_{name}"][0, 0]
         batch[f"local_{name}"][7, 2] = batch[f"local_{name}"][0, 0]
+    for name in ("input_ids", "attention_mask", "mask"):
+        batch[f"unsampled_{name}"] = batch[f"local_{name}"].roll(1, dims=0)  # as if its neighbour's were its own
     generator = torch.Generator().manual_seed(5)
     for level, shape in (("global", (IMAGES,)), ("summary", (IMAGES,)), ("local", (IMAGES, SENTENCES))):
         batch[f"{level}_guide_embeds"] = torch.randn(*shape, GUIDE_DIM, generator=generator, dtype=torch.float64)

@@ -9,6 +9,7 @@ from loops import looped_exact, looped_neighbours, random_embeddings, unit
 from emocapclip_hf.objective import GlobalLocalObjective, MiningRule, MiningTruth, PositiveMiner
 from emocapclip_hf.objective import mining as mining_module
 from emocapclip_hf.objective.distributed import RowLayout
+from emocapclip_hf.objective.embeddings import Captions
 from emocapclip_hf.objective.mining import Candidates, neighbours
 
 OWNERS = [0, 0, 1, 1, 1, 3, 4]  # image 2 has no sentence
@@ -29,6 +30,22 @@ def test_neighbours(limits, calibration, mutual, soft, block_bytes, monkeypatch)
     found = neighbours(vectors, torch.tensor(OWNERS), layout, images, rule)
     for ours, theirs in zip(found, looped_neighbours(vectors, OWNERS, IMAGES, rule), strict=True):
         torch.testing.assert_close(ours, torch.tensor(theirs).double())
+
+
+@pytest.mark.parametrize(("limits", "mutual"), list(product(LIMITS, [False, True])))
+def test_sentences_that_were_not_sampled_find_captions_too(limits, mutual):
+    generator = torch.Generator().manual_seed(0)
+    vectors = unit(len(OWNERS), 4, generator=generator) + 0.3
+    rest = Captions(unit(3, 4, generator=generator) + 0.3, torch.tensor([0, 2, 2]), torch.zeros(3))
+    rule = MiningRule("text", mutual=mutual, **limits)
+    layout, images = RowLayout((len(OWNERS),)), RowLayout((IMAGES,))
+    found = neighbours(vectors, torch.tensor(OWNERS), layout, images, rule, rest)
+    expected = looped_neighbours(vectors, OWNERS, IMAGES, rule, rest.embeds, rest.owners.tolist())
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, torch.tensor(theirs).double())
+    without = neighbours(vectors, torch.tensor(OWNERS), layout, images, rule)
+    assert (found[0] >= without[0]).all() and found[0].sum() > without[0].sum()
+    assert found[0][2].any()  # an image of which nothing was sampled
 
 
 @pytest.mark.parametrize("guided_by", ["text", "image", "cross", "agree"])
