@@ -173,8 +173,8 @@ class _Writer:
         mood += _level(face.arousal, AROUSALS, (-0.2, 0.15, 0.5))
         affect = self.pick(AFFECT_FRAMES).format(mood=mood)
         text = frame.format(
-            strength=self.pick(STRENGTHS[_third(face.intensity)]), noun=self.noun(), adjective=self.adjective(),
-            affect=affect, mood=mood,
+            strength=self.pick(STRENGTHS[intensity_third(face.intensity)]), noun=self.noun(),
+            adjective=self.adjective(), affect=affect, mood=mood,
         )  # fmt: skip
         return text[0].upper() + text[1:]
 
@@ -214,7 +214,7 @@ class _Writer:
     def assertion(self, activation: Activation) -> LocalSentence:
         phrases = UNIT_PHRASES[activation.au]
         clause = self.pick(phrases.both if activation.side == "both" else phrases.one)
-        clause = clause.format(d=self.pick(DEGREES[_third(activation.intensity)]) + " ", side=activation.side)
+        clause = clause.format(d=self.pick(DEGREES[intensity_third(activation.intensity)]) + " ", side=activation.side)
         if self.form == "long":
             clause = self.opener(activation.au) + clause
             parts = [clause, self.pick(phrases.marks)]
@@ -250,7 +250,7 @@ def _level(value: float, names: Sequence[str], limits: Sequence[float]) -> str:
     return names[sum(value >= limit for limit in limits)]
 
 
-def _third(intensity: float) -> int:
+def intensity_third(intensity: float) -> int:
     """0 weak, 1 medium, 2 strong."""
     return 0 if intensity < 0.6 else 1 if intensity < 0.8 else 2
 
