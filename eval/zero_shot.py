@@ -27,6 +27,7 @@ from .embed import Embedded, embed_images
 from .metrics.functions import action_unit_f1, ece, f1_per_label, recall_per_class, uar, war
 from .prompts import PromptSet
 from .results import Metric, Result, bootstrap
+from .scored_rows import folds_of
 
 SCORINGS = ("global", "local", "both")
 _MULTI_LABEL_RESAMPLES = 200  # each sorts the scores of every label
@@ -65,8 +66,7 @@ def run(
     Score a benchmark's rows against its labels.
 
     Args:
-        dataset: of `load_benchmark`, with labels. Its column `fold`, if it has folds, makes each metric the mean over
-            folds.
+        dataset: of `load_scored` or `load_benchmark`, with labels.
         prompts: what stands for each label.
         scoring: "global" compares the picture's vector; "local" asks the local head for each prompt and takes the mean
             over a label's prompts; "both" is the mean of their probabilities.
@@ -77,7 +77,7 @@ def run(
     sentences = None if scoring == "global" else encoded.embeds
     embedded = embed_images(checkpoint.model, checkpoint.processor, dataset, sentences=sentences, **embedding)
     rows = dataset.select(embedded.rows.tolist())
-    folds = _folds(rows)
+    folds = folds_of(rows)
     if "label_id" in dataset.column_names:
         found = probabilities(checkpoint.model, encoded, embedded, scoring)
         metrics, details = classification_metrics(found, np.asarray(rows["label_id"]), labels, folds)
@@ -203,12 +203,6 @@ def _some(found: list[torch.Tensor], scoring: str) -> list[torch.Tensor]:
     if not found:
         raise ValueError(f"scoring={scoring!r}: choose from {', '.join(SCORINGS)}")
     return found
-
-
-def _folds(rows: datasets.Dataset) -> np.ndarray | None:
-    """The fold that tests each row, if there are several."""
-    folds = list(rows["fold"]) if "fold" in rows.column_names else []
-    return np.asarray(folds) if len({fold for fold in folds if fold is not None}) > 1 else None
 
 
 if __name__ == "__main__":
