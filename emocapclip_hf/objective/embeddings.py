@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .distinct_texts import Texts, encode_distinct
+
 LEVELS = ("global", "summary", "local")
 TEXT_PREFIXES = {"global": "", "summary": "summary_", "local": "local_", "unsampled": "unsampled_"}
 _VISION_INPUTS = ("pixel_values", "pixel_attention_mask", "spatial_shapes", "interpolate_pos_encoding")
@@ -141,7 +143,7 @@ class Embedder(nn.Module):
         vision = self.model.get_image_features(**{name: batch[name] for name in _VISION_INPUTS if name in batch})
         embeddings = Embeddings(
             _unit(vision.pooler_output),
-            {level: self._captions(batch, level) for level in self.levels},
+            self._captions(batch, self.levels),
             scoring=self._scoring(),
         )
         if "local" in self.levels:
@@ -150,22 +152,31 @@ class Embedder(nn.Module):
                 embeddings.patch_mask = batch["pixel_attention_mask"].bool()
             if "unsampled_input_ids" in batch:
                 with torch.no_grad():
-                    embeddings.unsampled = self._captions(batch, "unsampled")
+                    embeddings.unsampled = self._captions(batch, ["unsampled"])["unsampled"]
         return embeddings
 
-    def _captions(self, batch: Mapping[str, torch.Tensor], level: str) -> Captions:
-        prefix = TEXT_PREFIXES[level]
-        if batch.get(f"{prefix}input_ids") is None:
-            raise ValueError(
-                f"The batch has no {prefix}input_ids, which the {level} level needs; it has {sorted(batch)}. Pass "
-                f"captions with that level, or give it the weight 0."
-            )
-        input_ids, owners, attention_mask = present_captions(batch, level)
-        if len(owners) == 0:
-            embeds = _unit(self.model.text_projection.weight.new_zeros(0, self.model.config.projection_dim))
-        else:
-            embeds = _unit(self.model.get_text_features(input_ids, attention_mask).pooler_output)
-        return Captions(embeds, owners, caption_keys(input_ids, attention_mask))
+    def _captions(self, batch: Mapping[str, torch.Tensor], levels: Iterable[str]) -> dict[str, Captions]:
+        found = {level: present_captions(batch, level) for level in levels}
+        texts = {
+            level: Texts(input_ids, attention_mask, caption_keys(input_ids, attention_mask))
+            for level, (input_ids, _, attention_mask) in found.items()
+        }
+        embeds = {level: self._no_texts() for level in texts}
+        embeds |= self._embed({level: some for level, some in texts.items() if len(some.keys)})
+        return {level: Captions(embeds[level], found[level][1], texts[level].keys) for level in texts}
+
+    def _embed(self, texts: dict[str, Texts]) -> dict[str, torch.Tensor]:
+        # SigLIP reads padding too, and pools the last token
+        causal = self.model.config.text_config.model_type == "clip_text_model"
+        if not (causal and all(some.attention_mask is not None for some in texts.values())):
+            return {level: self._text_embeds(*some[:2]) for level, some in texts.items()}
+        return dict(zip(texts, encode_distinct(self._text_embeds, list(texts.values())), strict=True)) if texts else {}
+
+    def _text_embeds(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
+        return _unit(self.model.get_text_features(input_ids, attention_mask).pooler_output)
+
+    def _no_texts(self) -> torch.Tensor:
+        return _unit(self.model.text_projection.weight.new_zeros(0, self.model.config.projection_dim))
 
     def _scoring(self) -> Scoring:
         model = self.model
@@ -192,6 +203,11 @@ def present_captions(
         input ids (captions, length), the image each belongs to (captions,), attention mask (captions, length).
     """
     prefix = TEXT_PREFIXES[level]
+    if batch.get(f"{prefix}input_ids") is None:
+        raise ValueError(
+            f"The batch has no {prefix}input_ids, which the {level} level needs; it has {sorted(batch)}. Pass "
+            f"captions with that level, or give it the weight 0."
+        )
     input_ids, attention_mask = batch[f"{prefix}input_ids"], batch.get(f"{prefix}attention_mask")
     if input_ids.ndim == 2:  # one an image
         return input_ids, torch.arange(len(input_ids), device=input_ids.device), attention_mask
