@@ -65,7 +65,9 @@ class Trainer:
             self.adapted = prepare_model(self.materials.model, objective.options.levels, args.model)
             embedder = objective.embedder(self.materials.model)
             self.guide = MiningGuide(args.objective, objective.miner, embedder, self.materials.train.column_names)
-            self.rows, self.collator = training_rows(self.materials, args, self.guide.label_columns)
+            self.rows, self.collator = training_rows(
+                self.materials, args, self.guide.label_columns, self.guide.needs_unsampled
+            )
         self._prepare(embedder, objective)
 
     def _prepare(self, embedder: torch.nn.Module, objective: GlobalLocalObjective) -> None:
@@ -223,6 +225,7 @@ class Trainer:
 def make_accelerator(args: TrainingArguments) -> Accelerator:
     run = args.run
     return Accelerator(
+        cpu=not torch.accelerator.is_available(),  # or processes without a GPU would not find one another
         mixed_precision=run.mixed_precision,
         log_with=None if run.report_to == "none" else run.report_to,
         project_config=ProjectConfiguration(project_dir=run.output_dir, logging_dir=run.output_dir),
