@@ -33,9 +33,10 @@ def evaluate(
     images = torch.cat(list(encode_images(model, processor, (row["image"] for row in rows))))  # (faces, dim)
     metrics = {}
     if "emotion" in rows.column_names:
+        emotions = list(rows["emotion"])
         for kind, chosen in labelled_rows(rows).items():
-            labels = sorted({rows["emotion"][index] for index in chosen})
-            truth = [labels.index(rows["emotion"][index]) for index in chosen]
+            labels = sorted({emotions[index] for index in chosen})
+            truth = [labels.index(emotions[index]) for index in chosen]
             prompts = encode_prompts(model, processor, labels, TEMPLATES)  # (labels, dim)
             predicted = (images[chosen] @ prompts.T).argmax(dim=1)
             metrics[f"zero-shot/{name}-{kind}{len(labels)}/uar"] = mean_recall(predicted, torch.tensor(truth))
