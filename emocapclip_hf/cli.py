@@ -30,6 +30,7 @@ COMMANDS = {
     "benchmarks": Command(
         "emocapclip_hf.eval.benchmarks.command", "benchmarks", "list the benchmarks and the layouts they are read in"
     ),
+    "eval": Command("emocapclip_hf.eval.command", "eval", "evaluate checkpoints on benchmarks"),
 }
 
 

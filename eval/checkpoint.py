@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,6 +42,8 @@ def load_checkpoint(name: str, dtype: str = "float32", revision: str | None = No
         dtype: "float32", "bfloat16" or "float16": how it computes.
         revision: branch, tag or commit on the Hub.
     """
+    if not Path(name).is_dir() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
+        raise FileNotFoundError(f"there is no folder {name}, and it is no id of a model on the Hub")
     model = AutoModel.from_pretrained(name, revision=revision, dtype=getattr(torch, dtype), use_safetensors=True)
     for needed in ("get_image_features", "get_text_features"):
         if not hasattr(model, needed):
