@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
         "image": pa.binary(),
     }
 )
-# More than between whole pictures, since boxes jitter: a face recompressed and darkened differs from itself by 32 bits,
+# More than for whole pictures, since boxes jitter: a face recompressed and darkened differs from itself by 32 bits,
 # while two expressions of one person, cropped alike, differ by 42 and more (20 photographs of 10 people).
 COPY_DISTANCE = 32
 _NOTHING = {"frames": 0, "frames_without_face": 0, "faces": 0}

@@ -20,7 +20,7 @@ class QualityLimits:
 
     Args:
         min_side: of the detected box, in pixels.
-        min_sharpness: variance of the Laplacian of the crop at 128 pixels, of gray in 0 to 255.
+        min_sharpness: variance of the Laplacian of the crop's middle, the crop at 128 pixels, gray in 0 to 255.
         min_brightness, max_brightness: mean gray of the crop's middle.
         max_clipped: share of the middle's pixels that are black or white to the end.
         max_roll: degrees; eyes are needed to tell.
@@ -29,7 +29,7 @@ class QualityLimits:
     """
 
     min_side: float = 64
-    min_sharpness: float = 12.0
+    min_sharpness: float = 15.0
     min_brightness: float = 35.0
     max_brightness: float = 225.0
     max_clipped: float = 0.4
@@ -57,8 +57,8 @@ def quality_fault(face: FoundFace, crop: Image.Image, limits: QualityLimits) -> 
 
 
 def sharpness(crop: Image.Image) -> float:
-    """Variance of the Laplacian at one size."""
-    gray = np.asarray(crop.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, reducing_gap=3), np.float32)
+    """Variance of the Laplacian at one size; in the middle, for the edge of a picture inside a crop is sharp."""
+    gray = _middle(crop).astype(np.float32)
     inner = gray[1:-1, 1:-1]
     return float((gray[:-2, 1:-1] + gray[2:, 1:-1] + gray[1:-1, :-2] + gray[1:-1, 2:] - 4 * inner).var())
 

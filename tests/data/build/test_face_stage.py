@@ -40,7 +40,7 @@ def test_each_rejected_face_is_counted_by_its_reason(tmp_path):
     films = tmp_path / "films"
     good = in_room(face_at(0, "train", 5))
     save(good, films / "good.png")
-    save(good.filter(ImageFilter.GaussianBlur(5)), films / "blurred.png")
+    save(good.filter(ImageFilter.GaussianBlur(6)), films / "blurred.png")
     save(good.point(lambda v: v // 3), films / "dark.png")
     save(good.resize((112, 84)), films / "small.png")
     save(Image.new("RGB", (320, 240), ROOMS[0]), films / "empty.png")
