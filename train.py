@@ -3,6 +3,7 @@
 accelerate launch train.py --config configs/synthfaces.yaml
 accelerate launch train.py --config configs/synthfaces.yaml --max-steps 2000 --output-dir runs/longer
 accelerate launch train.py --config configs/synthfaces.yaml --resume
+accelerate launch train.py --config configs/emocap100k-vit-b32.yaml --dry-run
 """
 
 from __future__ import annotations
@@ -18,12 +19,17 @@ EMOTIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "a
 
 
 def main() -> None:
-    from emocapclip_hf.training import parse_arguments, publish_results, train, write_model, write_results
+    from emocapclip_hf.training import dry_run, parse_arguments, publish_results, train, write_model, write_results
 
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
         transformers.utils.logging.disable_progress_bar()
     args = parse_arguments(description="Train EmoCapCLIP, for instance: train.py --config configs/synthfaces.yaml")
+    if args.run.dry_run:
+        result = dry_run(args)
+        if PartialState().is_main_process:
+            print(result)
+        return
     materials = train(args)
     if PartialState().is_main_process:
         write_model(materials, args)

@@ -147,7 +147,7 @@ def _draw_pictures(materials: Materials, folder: Path, answers: ZeroShotAnswers 
 def _group_recalls(materials: Materials, answers: ZeroShotAnswers | None) -> list[GroupRecall]:
     if answers is None:
         return []
-    columns = {name: materials.test[name] for name in GROUP_COLUMNS if name in materials.test.column_names}
+    columns = {name: list(materials.test[name]) for name in GROUP_COLUMNS if name in materials.test.column_names}
     attributes = {name.replace("_", " "): [values[row] for row in answers.rows] for name, values in columns.items()}
     return group_recalls(answers.truth, answers.predicted, attributes)
 

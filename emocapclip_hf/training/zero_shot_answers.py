@@ -37,7 +37,8 @@ def zero_shot_answers(materials: Materials) -> ZeroShotAnswers | None:
     rows = labelled_rows(table).get("emotion") if "emotion" in table.column_names else None
     if not rows:
         return None
-    emotions = [table["emotion"][row] for row in rows]
+    column = list(table["emotion"])  # which datasets makes anew at each use
+    emotions = [column[row] for row in rows]
     labels = sorted(set(emotions))
     was_training = materials.model.training
     classifier = ZeroShotClassifier(materials.model.eval(), materials.processor, labels, TEMPLATES)
