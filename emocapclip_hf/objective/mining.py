@@ -45,6 +45,8 @@ class MiningRule:
         mutual: each must be among the nearest of the other.
         soft: weigh a mined positive by its similarity; own captions weigh 1.
         warmup_steps: before, own captions only.
+        by_level: whose captions are compared where texts guide; default: the level's own. With "summary" for "global",
+            faces are alike if their summaries are, which say more.
     """
 
     guided_by: str = "none"
@@ -55,12 +57,17 @@ class MiningRule:
     mutual: bool = False
     soft: bool = False
     warmup_steps: int = 0
+    by_level: str | None = None
 
     def __post_init__(self) -> None:
         if self.guided_by not in GUIDED_BY:
             raise ValueError(f"guided_by is {self.guided_by!r}; choose from {', '.join(GUIDED_BY)}")
         if self.calibration not in CALIBRATIONS:
             raise ValueError(f"calibration is {self.calibration!r}; choose from {', '.join(CALIBRATIONS)}")
+        if self.by_level not in (None, "global", "summary"):
+            raise ValueError(
+                f"by_level is {self.by_level!r}; it is global or summary, of which each image has one caption"
+            )
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"top_k is {self.top_k}; it must be at least 1. guided_by='none' mines nothing")
         if self.top_fraction is not None and not 0 < self.top_fraction <= 1:
@@ -166,6 +173,8 @@ class PositiveMiner:
         for level in self.rules:
             if level not in LEVELS:
                 raise ValueError(f"there is a mining rule for {level!r}; the levels are {', '.join(LEVELS)}")
+            if level == "local" and self.rules[level].by_level is not None:
+                raise ValueError("the local level compares local sentences: leave by_level out of its mining rule")
 
     def rule(self, level: str) -> MiningRule:
         return self.rules.get(level, MiningRule())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -96,7 +96,8 @@ class GlobalLocalObjective:
         Args:
             embeddings: this process's batch, from an `Embedder`.
             step: of training, for schedules, warm-up and error messages.
-            guide: the same batch as the miner should see it; default: by the model itself.
+            guide: the same batch as the miner should see it; default, and where it lacks images or a level: as the
+                model itself does.
             truth: what is true of the batch, to measure mining.
         """
         if self.options.loss_type == "sigmoid" and embeddings.scoring.bias is None:
@@ -108,36 +109,57 @@ class GlobalLocalObjective:
         ambient, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
         with torch.autocast(device, enabled=False):
             images, *captions = _checked_layouts(embeddings, self.options.levels, step)
-            guide_images = self._guide_images(embeddings if guide is None else guide, images)
+            guide = self._completed(guide, embeddings)
+            guide_images = self._guide_images(guide, images)
             shares, fractions = [], {}
             for level, layout in zip(self.options.levels, captions, strict=True):
                 candidates = _gather_candidates(embeddings, level, images, layout)
                 with torch.autocast(device, enabled=ambient and level == "local", dtype=dtype):
                     logits = _logits(embeddings, candidates, level)
                 true = None if truth is None else truth.pairs(level, candidates)
-                texts = self._guide_texts(guide, level, candidates)
-                unsampled = (embeddings if guide is None else guide).unsampled if level == "local" else None
+                texts = self._guide_texts(guide, embeddings, level, candidates)
+                unsampled = guide.unsampled if level == "local" else None
                 positives = self.miner(level, candidates, texts, guide_images, true, step, unsampled)
                 shares.append(self._share(logits, positives))
                 found = _fractions(logits.detach(), positives, candidates, true)
                 fractions |= {f"{level}_{name}": value for name, value in found.items()}
             return self._output(embeddings, torch.stack(shares), fractions, step)
 
+    @staticmethod
+    def _completed(guide: Embeddings | None, embeddings: Embeddings) -> Embeddings:
+        if guide is None:
+            return embeddings
+        return replace(
+            guide,
+            image=embeddings.image if guide.image is None else guide.image,
+            captions=embeddings.captions | guide.captions,
+            unsampled=guide.unsampled if "local" in guide.captions else embeddings.unsampled,
+        )
+
     def _guide_images(self, guide: Embeddings, images: RowLayout) -> torch.Tensor | None:
-        if guide.image is None or not any(self.miner.rule(level).needs_images for level in self.options.levels):
+        if not any(self.miner.rule(level).needs_images for level in self.options.levels):
             return None
         with torch.no_grad():
             return gather_rows(guide.image, images, "images of the guide")
 
-    def _guide_texts(self, guide: Embeddings | None, level: str, candidates: Candidates) -> torch.Tensor | None:
-        if guide is None:
-            return candidates.embeds.detach()
-        if level not in guide.captions or not self.miner.rule(level).needs_texts:
+    def _guide_texts(
+        self, guide: Embeddings, embeddings: Embeddings, level: str, candidates: Candidates
+    ) -> torch.Tensor | None:
+        rule = self.miner.rule(level)
+        if not rule.needs_texts:
             return None
-        embeds, here = guide.captions[level].embeds, candidates.captions
+        compared = rule.by_level or level
+        if compared not in guide.captions:
+            raise ValueError(
+                f"Mining at the {level} level compares captions of the {compared} level, which is off and no guide "
+                f"embeds. Give {compared}_weight a value, or leave by_level out."
+            )
+        if guide.captions[compared] is embeddings.captions.get(level):  # gathered already
+            return candidates.embeds.detach()
+        embeds, here = guide.captions[compared].embeds, candidates.captions
         if len(embeds) != here.counts[here.rank]:
             raise ValueError(
-                f"The guide has {len(embeds)} {level} captions where the batch has {here.counts[here.rank]}. Embed "
+                f"The guide has {len(embeds)} {compared} captions where the batch has {here.counts[here.rank]}. Embed "
                 "the same batch with both."
             )
         with torch.no_grad():

@@ -89,20 +89,23 @@ class ObjectiveArguments:
         help="positives beyond an image's own captions: caption level to the fields of MiningRule, as JSON, for "
         'instance {"global": {"guided_by": "text", "top_k": 3, "mutual": true}}',
     )
-    mining_guide: Literal["self", "ema", "frozen"] = HfArg(
+    mining_guide: Structure = HfArg(
         default="self",
-        help="whose embeddings say what is alike: the model's, a moving average's of it, or those of "
-        "mining_text_encoder or, without one, of the columns global_guide_embeds, summary_guide_embeds, "
-        "local_guide_embeds and image_guide_embeds of the dataset",
+        help="whose embeddings say what is alike: self (the model's), ema (a moving average's of it), captions (by "
+        "latent semantics of the training captions) or frozen (those of mining_text_encoder or, without one, of the "
+        "columns global_guide_embeds, summary_guide_embeds, local_guide_embeds and image_guide_embeds of the "
+        'dataset); or for each caption level one of them, as JSON, for instance {"global": "captions"}',
     )
-    mining_ema_decay: float = HfArg(default=0.999, help="of the moving average, for mining_guide=ema")
+    mining_ema_decay: float = HfArg(default=0.999, help="of the moving average, for the guide ema")
     mining_text_encoder: str | None = HfArg(
-        default=None, help="a sentence encoder that transformers can load, for mining_guide=frozen"
+        default=None, help="a sentence encoder that transformers can load, for the guide frozen"
     )
 
     def __post_init__(self):
         for name in ("global_weight", "summary_weight", "local_weight", "mining"):
             setattr(self, name, _from_flag(name, getattr(self, name)))
+        if isinstance(self.mining_guide, str) and self.mining_guide.startswith("{"):
+            self.mining_guide = _from_flag("mining_guide", self.mining_guide)
 
 
 @dataclass

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
+import datasets
 import torch
 
 from ..objective import EmaGuide, Embedder, Embeddings, FrozenGuide, MiningRule, MiningTruth, PositiveMiner
 from ..objective.embeddings import LEVELS
 from .arguments import ObjectiveArguments
+from .latent_semantics import LatentSemantics
 from .text_encoder import SentenceEncoder
 
 TEXT_COLUMNS = {"global": "global_caption", "summary": "summary_caption", "local": "local_captions"}
 GUIDE_COLUMNS = tuple(f"{name}_guide_embeds" for name in (*LEVELS, "image"))
+GUIDES = ("self", "ema", "captions", "frozen")
 TRUTH_COLUMNS = ("emotion", "action_units", "local_action_units", "local_sides")
 
 
@@ -54,52 +57,101 @@ class MiningGuide:
         args: which guide.
         miner: of the objective; a miner that mines nothing needs no guide and no columns.
         embedder: the model in training, unwrapped, for a moving average of it.
-        columns: of the dataset.
+        rows: of the train split.
     """
 
-    def __init__(self, args: ObjectiveArguments, miner: PositiveMiner, embedder: Embedder, columns: Collection[str]):
-        rules = [miner.rule(level) for level in embedder.levels]
-        self.mines = any(rule.guided_by != "none" for rule in rules)
-        self.needs_truth = any(rule.guided_by == "truth" for rule in rules)
+    def __init__(self, args: ObjectiveArguments, miner: PositiveMiner, embedder: Embedder, rows: datasets.Dataset):
+        rules = {level: miner.rule(level) for level in embedder.levels}
+        columns = rows.column_names
+        self.mines = any(rule.guided_by != "none" for rule in rules.values())
+        self.needs_truth = any(rule.guided_by == "truth" for rule in rules.values())
+        self.needs_unsampled = "local" in rules and rules["local"].needs_texts
         self.truth_columns = _truth_columns(columns) if self.mines else ()
         if self.needs_truth and not self.truth_columns:
             raise ValueError(
                 f"mining with guided_by='truth' needs the column emotion, as SynthFaces has it; there are {columns}"
             )
-        self.needs_unsampled = "local" in embedder.levels and miner.rule("local").needs_texts
-        self.guide_columns: Sequence[str] = ()
-        self.average: EmaGuide | None = None
-        self._guide: EmaGuide | FrozenGuide | None = None
-        if self.mines and args.mining_guide == "ema":
-            self._guide = self.average = EmaGuide(embedder, args.mining_ema_decay)
-        elif self.mines and args.mining_guide == "frozen":
-            encode = args.mining_text_encoder and SentenceEncoder(args.mining_text_encoder)
-            self._guide = FrozenGuide(encode or None)
-            wanted = TEXT_COLUMNS.values() if encode else GUIDE_COLUMNS
-            self.guide_columns = [column for column in wanted if column in columns]
-            if not self.guide_columns:
-                raise ValueError(
-                    f"mining_guide=frozen without mining_text_encoder takes the columns {', '.join(GUIDE_COLUMNS)} of "
-                    f"the dataset, which has {sorted(columns)}. Pass --mining-text-encoder, or bring such columns."
-                )
+        self._kinds = guide_kinds(args) if self.mines else {}
+        frozen_or_ema = [kind for kind in dict.fromkeys(self._kinds.values()) if kind != "self"]
+        self._guides = {kind: _guide(kind, args, embedder, rows) for kind in frozen_or_ema}
+        self.average: EmaGuide | None = self._guides.get("ema")
+        self.guide_columns = [
+            column for kind, guide in self._guides.items() if kind != "ema" for column in _columns_of(guide, columns)
+        ]
 
     @property
     def label_columns(self) -> list[str]:
-        """What the collator passes on for the guide and the truth."""
+        """What the collator passes on for the guides and the truth."""
         return list(dict.fromkeys((*self.guide_columns, *self.truth_columns)))
 
     def to(self, device: torch.device) -> MiningGuide:
-        if self.average is not None:
-            self.average.to(device)
-        elif isinstance(self._guide, FrozenGuide) and self._guide.encode is not None:
-            self._guide.encode.to(device)
+        for guide in self._guides.values():
+            mover = guide if isinstance(guide, EmaGuide) else guide.encode
+            if hasattr(mover, "to"):
+                mover.to(device)
         return self
 
     def __call__(self, batch: Mapping[str, Any], device: torch.device, measured: bool) -> dict[str, Any]:
         """`guide` and `truth` for the objective; the truth only where mining is to be `measured` or made of it."""
-        guide: Embeddings | None = self._guide(batch) if self._guide is not None else None
         wanted = self.truth_columns and (measured or self.needs_truth)
-        return {"guide": guide, "truth": MiningTruth.from_batch(batch, device) if wanted else None}
+        truth = MiningTruth.from_batch(batch, device) if wanted else None
+        return {"guide": self._seen(batch) if self._guides else None, "truth": truth}
+
+    def _seen(self, batch: Mapping[str, Any]) -> Embeddings:
+        """The batch as each level's guide sees it."""
+        seen = {kind: guide(batch) for kind, guide in self._guides.items()}
+        captions = {
+            level: seen[kind].captions[level]
+            for level, kind in self._kinds.items()
+            if kind in seen and level in seen[kind].captions
+        }
+        images = [some.image for some in seen.values() if some.image is not None]
+        local = seen.get(self._kinds.get("local"))
+        return Embeddings(images[0] if images else None, captions, unsampled=local.unsampled if local else None)
+
+
+def guide_kinds(args: ObjectiveArguments) -> dict[str, str]:
+    """
+    Level → its guide.
+
+    >>> guide_kinds(ObjectiveArguments(mining_guide={"global": "captions"}))
+    {'global': 'captions', 'summary': 'self', 'local': 'self'}
+    """
+    given = args.mining_guide
+    kinds = dict.fromkeys(LEVELS, "self") | given if isinstance(given, Mapping) else dict.fromkeys(LEVELS, given)
+    for level, kind in kinds.items():
+        if level not in LEVELS or kind not in GUIDES:
+            raise ValueError(
+                f"mining_guide has {level!r}: {kind!r}; it is one of {', '.join(GUIDES)}, or says for each of "
+                f"{', '.join(LEVELS)} which"
+            )
+    return kinds
+
+
+def _guide(kind: str, args: ObjectiveArguments, embedder: Embedder, rows: datasets.Dataset) -> EmaGuide | FrozenGuide:
+    if kind == "ema":
+        return EmaGuide(embedder, args.mining_ema_decay)
+    if kind == "captions":
+        return FrozenGuide(LatentSemantics(_whole_captions(rows)))
+    return FrozenGuide(SentenceEncoder(args.mining_text_encoder) if args.mining_text_encoder else None)
+
+
+def _whole_captions(rows: datasets.Dataset) -> Iterator[str]:
+    for batch in rows.select_columns([*TEXT_COLUMNS.values()]).iter(1000):
+        for overall, summary, sentences in zip(*(batch[name] for name in TEXT_COLUMNS.values()), strict=True):
+            yield " ".join([overall, *sentences, summary or ""])
+
+
+def _columns_of(guide: FrozenGuide, columns: Collection[str]) -> list[str]:
+    """What a frozen guide reads of the dataset."""
+    wanted = TEXT_COLUMNS.values() if guide.encode else GUIDE_COLUMNS
+    found = [column for column in wanted if column in columns]
+    if not found:
+        raise ValueError(
+            f"mining_guide=frozen without mining_text_encoder takes the columns {', '.join(GUIDE_COLUMNS)} of "
+            f"the dataset, which has {sorted(columns)}. Pass --mining-text-encoder, or bring such columns."
+        )
+    return found
 
 
 def _truth_columns(columns: Collection[str]) -> list[str]:

@@ -64,7 +64,7 @@ class Trainer:
             self.materials = materials or prepare_materials(args)
             self.adapted = prepare_model(self.materials.model, objective.options.levels, args.model)
             embedder = objective.embedder(self.materials.model)
-            self.guide = MiningGuide(args.objective, objective.miner, embedder, self.materials.train.column_names)
+            self.guide = MiningGuide(args.objective, objective.miner, embedder, self.materials.train)
             self.rows, self.collator = training_rows(
                 self.materials, args, self.guide.label_columns, self.guide.needs_unsampled
             )

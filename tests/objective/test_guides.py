@@ -10,6 +10,7 @@ from emocapclip_hf.objective import (
     FrozenGuide,
     GlobalLocalObjective,
     MiningRule,
+    ObjectiveOptions,
     PositiveMiner,
 )
 
@@ -91,16 +92,30 @@ def test_columns_come_padded_or_as_lists():
 
 def test_a_guide_without_what_the_rule_needs():
     batch = shared_batch()
-    objective = GlobalLocalObjective(miner=PositiveMiner({"global": MiningRule("cross", top_k=1)}))
+    objective = GlobalLocalObjective(
+        ObjectiveOptions(summary_weight=0), PositiveMiner({"global": MiningRule("text", by_level="summary", top_k=1)})
+    )
     embeddings = objective.embedder(shared_model())(batch)
-    with pytest.raises(ValueError, match="guided_by='text' needs texts alone"):
-        objective(embeddings, guide=FrozenGuide()(batch))
+    with pytest.raises(ValueError, match="compares captions of the summary level, which is off"):
+        objective(embeddings)
+    assert objective(embeddings, guide=FrozenGuide()(batch)).loss.isfinite()
     with pytest.raises(ValueError, match=r"global_guide_embeds.*label_columns"):
         FrozenGuide()({"input_ids": batch["input_ids"]})
     with pytest.raises(ValueError, match="local_guide_embeds has 2 entries"):
         FrozenGuide()(batch | {"local_guide_embeds": [[[1.0]], [[2.0]]]})
     with pytest.raises(ValueError, match="decay is 1"):
         EmaGuide(Embedder(shared_model()), decay=1.0)
+
+
+def test_where_a_guide_is_silent_the_model_guides():
+    batch = shared_batch()
+    rules = {level: MiningRule("cross", top_k=1) for level in ("global", "summary", "local")}
+    objective = GlobalLocalObjective(miner=PositiveMiner(rules))
+    embeddings = objective.embedder(shared_model())(batch)
+    seen = FrozenGuide()({name: batch[name] for name in batch if "guide" not in name or name.startswith("summary")})
+    own, mixed = objective(embeddings), objective(embeddings, guide=seen)
+    assert mixed.global_loss == own.global_loss and mixed.local_loss == own.local_loss
+    assert mixed.summary_loss != own.summary_loss
 
 
 def test_a_guide_of_another_batch():

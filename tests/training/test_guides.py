@@ -1,11 +1,12 @@
 """Mining from the arguments to the miner: rules, guides, and the columns that they need of the dataset."""
 
+import datasets
 import pytest
 import torch
 from processes import shared_batch, shared_model
 from transformers import BertConfig, BertModel, BertTokenizer
 
-from emocapclip_hf.objective import Embedder, FrozenGuide, GlobalLocalObjective
+from emocapclip_hf.objective import Embedder, GlobalLocalObjective
 from emocapclip_hf.training.arguments import ObjectiveArguments, parse_arguments
 from emocapclip_hf.training.guides import MiningGuide, positive_miner
 from emocapclip_hf.training.text_encoder import SentenceEncoder
@@ -21,7 +22,8 @@ def mining(**rule):
 
 def guide_of(columns=SYNTHFACES, **options):
     args = ObjectiveArguments(**{"mining": mining(), **options})
-    return MiningGuide(args, positive_miner(args), Embedder(shared_model()), columns)
+    rows = datasets.Dataset.from_dict({name: [["joy"]] if name == "local_captions" else ["joy"] for name in columns})
+    return MiningGuide(args, positive_miner(args), Embedder(shared_model()), rows)
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +108,39 @@ class TestGuide:
         batch = shared_batch(torch.float32) | {"global_caption": texts, "summary_caption": texts}
         batch["local_captions"] = [["joy"] * int(count) for count in batch["local_mask"].sum(dim=1)]
         seen = guide(batch, torch.device("cpu"), measured=False)["guide"]
-        assert isinstance(guide._guide, FrozenGuide)
         embeds = seen.captions["global"].embeds
         assert torch.equal(embeds[0], embeds[2]) and not torch.allclose(embeds[0], embeds[1])
         objective = GlobalLocalObjective(miner=positive_miner(ObjectiveArguments(mining=mining(top_k=1))))
         output = objective(objective.embedder(shared_model(torch.float32))(batch), guide=seen)
         assert output.diagnostics["global_positives_per_image"] > 3
+
+    def test_each_level_has_its_guide(self):
+        rules = mining() | {"global": {"guided_by": "text", "by_level": "summary", "threshold": 0.5}}
+        rows = datasets.Dataset.from_dict(
+            {
+                "global_caption": ["She looks afraid.", "He looks happy."] * 4,
+                "summary_caption": ["Fear: wide eyes.", "Joy: a smile."] * 4,
+                "local_captions": [["The eyes are wide."], ["The lips smile."]] * 4,
+            }
+        )
+        args = ObjectiveArguments(mining=rules, mining_guide='{"global": "captions", "summary": "captions"}')
+        guide = MiningGuide(args, positive_miner(args), Embedder(shared_model()), rows)
+        assert guide.needs_unsampled and guide.label_columns == list(CAPTIONS)
+        batch = shared_batch(torch.float32)
+        images = len(batch["pixel_values"])
+        texts = [("Fear: wide eyes.", "Joy: a smile.")[image % 2] for image in range(images)]
+        batch |= {"global_caption": texts, "summary_caption": texts}
+        batch["local_captions"] = [["a face"] * int(count) for count in batch["local_mask"].sum(dim=1)]
+        seen = guide(batch, torch.device("cpu"), measured=False)["guide"]
+        assert set(seen.captions) == {"global", "summary"} and seen.image is None  # the model itself does the rest
+        objective = GlobalLocalObjective(miner=positive_miner(args))
+        found = objective(objective.embedder(shared_model(torch.float32))(batch), guide=seen).diagnostics
+        assert found["global_positives_per_image"] == pytest.approx((6 * 6 + 5 * 5 + 2) / 11)  # captions 0 and 9 read the same
+        assert found["local_positives_per_caption"] > 1
+
+    def test_a_guide_that_does_not_exist(self):
+        with pytest.raises(ValueError, match="'global': 'oracle'; it is one of self, ema, captions, frozen"):
+            guide_of(mining_guide={"global": "oracle"})
 
 
 class TestSentenceEncoder:
