@@ -28,7 +28,10 @@ def draw_attention_maps(
     faces = [row for row in range(min(len(table), 50 * FACES)) if len(table[row]["local_captions"]) >= SENTENCES]
     faces = faces[:FACES] or [0]
     figure = Figure(figsize=(2.5 * (SENTENCES + 1), 3.25 * len(faces) + 0.5), layout="constrained")
-    figure.suptitle("Where each sentence looks (the local head's attention over the patches)", fontsize=12)
+    figure.suptitle(
+        "Where each sentence looks: the local head's attention over the patches, each map on its own scale",
+        fontsize=12,
+    )
     grid = figure.subplots(len(faces), SENTENCES + 1, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()

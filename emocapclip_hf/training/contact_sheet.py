@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import datasets
@@ -10,28 +11,30 @@ from matplotlib.figure import Figure
 
 from .zero_shot_answers import ZeroShotAnswers
 
-FACES_OF_EACH, ANSWERS = 4, 3
+FACES_OF_EACH, EMOTIONS_A_LINE, ANSWERS = 4, 2, 3
 RIGHT, WRONG, OTHER = "#2a9d4a", "#d1392b", "#b8bcc2"
 
 
 def draw_contact_sheet(table: datasets.Dataset, answers: ZeroShotAnswers, path: str | os.PathLike) -> None:
-    """One line of faces an emotion, the first ones of the table, whatever the model says of them.
+    """Some faces of each emotion, the first ones of the table, whatever the model says of them.
 
     The frame is green where the best answer is right. Below each face its best answers: the right one's bar is green,
     a wrong best answer's red.
     """
-    lines = [(answers.truth == label).nonzero()[:FACES_OF_EACH, 0].tolist() for label in range(len(answers.labels))]
-    figure = Figure(figsize=(2.3 * FACES_OF_EACH + 0.3, 2.75 * len(lines) + 0.5), layout="constrained")
+    faces_of = [(answers.truth == label).nonzero()[:FACES_OF_EACH, 0].tolist() for label in range(len(answers.labels))]
+    lines = math.ceil(len(faces_of) / EMOTIONS_A_LINE)
+    width = EMOTIONS_A_LINE * FACES_OF_EACH
+    figure = Figure(figsize=(1.9 * width + 0.4, 2.75 * lines + 0.5), layout="constrained")
     right = (answers.predicted == answers.truth).float().mean().item()
     figure.suptitle(
         f"Zero-shot: {right:.0%} of {len(answers.rows):,} faces right. The first {FACES_OF_EACH} of each emotion, "
-        "not chosen.",
-        fontsize=11,
+        "not chosen; green: right, red: wrong.",
+        fontsize=12,
     )
-    strips = figure.subfigures(len(lines), 1, squeeze=False)[:, 0]
-    for strip, label, faces in zip(strips, answers.labels, lines, strict=True):
+    strips = figure.subfigures(lines, EMOTIONS_A_LINE, squeeze=False, wspace=0.03).flat
+    for strip, label, faces in zip(strips, answers.labels, faces_of, strict=False):
         strip.suptitle(label, x=0.01, ha="left", fontsize=11, fontweight="bold")
-        grid = strip.subplots(2, FACES_OF_EACH, gridspec_kw={"height_ratios": [3, 1.1]}, squeeze=False)
+        grid = strip.subplots(2, FACES_OF_EACH, gridspec_kw={"height_ratios": [3, 1]}, squeeze=False)
         for axes in grid.flat:
             axes.set_axis_off()
         for column, face in enumerate(faces):
@@ -54,7 +57,7 @@ def _draw_answers(axes: Axes, answers: ZeroShotAnswers, face: int) -> None:
     for place, (score, label) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):
         truly = label == int(answers.truth[face])
         colour = RIGHT if truly else WRONG if place == 0 else OTHER
-        axes.barh(-place, score, height=0.72, color=colour)
+        axes.barh(-place, score, height=0.8, color=colour, alpha=0.6)
         axes.text(0.02, -place, answers.labels[label], va="center", fontsize=8)
         axes.text(1.0, -place, f"{score:.0%}", va="center", ha="right", fontsize=8)
     axes.set(xlim=(0, 1), ylim=(0.5 - ANSWERS, 0.5))

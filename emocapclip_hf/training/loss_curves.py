@@ -33,7 +33,7 @@ def draw_loss_curves(log: str | os.PathLike, path: str | os.PathLike) -> None:
     left, right = figure.subplots(1, 2)
     trained = [line for line in lines if "loss" in line]
     for name, colour in COLOURS.items():
-        points = [(line["step"], line[name]) for line in trained if name in line]
+        points = [(line["step"], line[name]) for line in trained if line.get(name) is not None]
         if points:
             label = "total" if name == "loss" else name.removesuffix("_loss")
             left.plot(*zip(*points, strict=True), color=colour, linewidth=1.8 if name == "loss" else 1.2, label=label)
@@ -41,11 +41,19 @@ def draw_loss_curves(log: str | os.PathLike, path: str | os.PathLike) -> None:
 
     evaluated = [line for line in lines if "loss" not in line]
     for name in dict.fromkeys(name for line in evaluated for name in line if "/" in name):
-        points = [(line["step"], line[name]) for line in evaluated if name in line]
-        right.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name.replace("/validation", " "))
+        points = [(line["step"], line[name]) for line in evaluated if line.get(name) is not None]
+        right.plot(*zip(*points, strict=True), marker="o", markersize=3, label=short_name(name))
     right.set(title="validation split", xlabel="step", ylim=(0, 1))
     for axes in (left, right):
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend(fontsize=8, frameon=False)
     figure.savefig(path, dpi=130)
+
+
+def short_name(metric: str) -> str:
+    """
+    >>> short_name("zero-shot/validation-emotion8/uar"), short_name("retrieval/validation/image_to_text_r1")
+    ('zero-shot emotion8 uar', 'retrieval image_to_text_r1')
+    """
+    return metric.replace("/validation-", " ").replace("/validation/", " ").replace("/", " ")
