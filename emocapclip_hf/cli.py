@@ -20,6 +20,9 @@ class Command(NamedTuple):
 
 _DATA = "emocapclip_hf.data"
 COMMANDS = {
+    "data build": Command(
+        f"{_DATA}.build.command", "build", "build a captioned dataset from films and photographs, stage by stage"
+    ),
     "data check": Command(f"{_DATA}.check_command", "check", "tell what is in a dataset and what is wrong with it"),
     "data synthfaces": Command(
         f"{_DATA}.synthfaces.command", "synthfaces", "write SynthFaces, the procedural dataset"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -95,7 +98,19 @@ def _on_ray(work: Callable[[Any], None], units: Sequence[Any], workers: int) -> 
 def process_pool(workers: int) -> ProcessPoolExecutor:
     # forked workers need no second import of everything
     method = "fork" if sys.platform == "linux" else "spawn"
-    return ProcessPoolExecutor(max(1, workers), mp_context=multiprocessing.get_context(method))
+    context = multiprocessing.get_context(method)
+    return ProcessPoolExecutor(max(1, workers), context, initializer=_end_with_parent, initargs=(os.getpid(),))
+
+
+def _end_with_parent(parent: int) -> None:
+    """A worker whose parent was killed would wait for ever, and hold the parent's locks."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def map_in_order(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import wave
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -23,6 +24,17 @@ def shot(number: int, frames: int = 12, emotion: str | None = None, room: str | 
         in_room(face, room or ROOMS[number % len(ROOMS)])
         for face in sample_clip(number, frames=frames, emotion=emotion)
     ]
+
+
+@lru_cache
+def film_of_truth(number: int) -> list[tuple[Image.Image, FaceDescription]]:
+    """The frames of a film of four shots, each with the face that it shows."""
+    frames = []
+    for clip in range(4):
+        room = ROOMS[(number + clip) % len(ROOMS)]
+        for face in sample_clip(100 + 10 * number + clip, frames=9):
+            frames.append((in_room(face, room), face))
+    return frames
 
 
 def in_room(face: FaceDescription, room: str = ROOMS[0]) -> Image.Image:
