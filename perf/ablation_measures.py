@@ -1,0 +1,176 @@
+"""What a trained model can do with SynthFaces, level by level: the measures of the ablation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import datasets
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.preprocessing import LabelEncoder
+from torch.nn import functional as F
+
+from emocapclip_hf import EmoCapCLIPModel, EmoCapCLIPProcessor
+from emocapclip_hf.data.synthfaces import ACTION_UNITS, action_unit_sentences
+from emocapclip_hf.training.validation import TEMPLATES
+from emocapclip_hf.zero_shot import encode_prompts, encode_texts
+
+GALLERY = 1000
+PROBE_FACES = 4000
+BATCH = 100
+
+
+@dataclass
+class Encoded:
+    """
+    Args:
+        images: (faces, dim), unit.
+        patches: (faces, patches, dim), unit.
+    """
+
+    images: torch.Tensor
+    patches: torch.Tensor
+
+
+@torch.no_grad()
+def encode(model: EmoCapCLIPModel, processor: EmoCapCLIPProcessor, rows: datasets.Dataset) -> Encoded:
+    images, patches = [], []
+    for batch in rows.select_columns(["image"]).iter(BATCH):
+        output = model.get_image_features(processor(images=batch["image"], return_tensors="pt").pixel_values)
+        images.append(F.normalize(output.pooler_output, dim=-1))
+        patches.append(model.get_patch_embeds(output.last_hidden_state))
+    return Encoded(torch.cat(images), torch.cat(patches))
+
+
+@torch.no_grad()
+def measures(
+    model: EmoCapCLIPModel,
+    processor: EmoCapCLIPProcessor,
+    train: datasets.Dataset,
+    test: datasets.Dataset,
+    has_local_level: bool,
+) -> dict[str, float]:
+    """Name → number, on the test split. Without a local level its scores are left out: the head was never trained."""
+    model.eval()
+    faces = encode(model, processor, test)
+    found = zero_shot(model, processor, faces, test)
+    found["linear probe UAR, 8 emotions"] = linear_probe(model, processor, faces, train, test)
+    found |= action_units(model, processor, faces, test, has_local_level)
+    found |= retrieval(model, processor, faces, test, has_local_level)
+    if has_local_level:
+        found |= attention(model, processor, faces, test)
+    return found
+
+
+def zero_shot(model, processor, faces: Encoded, test: datasets.Dataset) -> dict[str, float]:
+    found = {}
+    for kind, name in (("basic", "8 emotions"), ("compound", "11 compounds")):
+        chosen, labels = of_kind(test, kind)
+        names = sorted(set(labels))
+        prompts = encode_prompts(model, processor, names, TEMPLATES)  # (labels, dim)
+        predicted = (faces.images[chosen] @ prompts.T).argmax(dim=1)
+        found[f"zero-shot UAR, {name}"] = balanced_accuracy_score(labels, [names[index] for index in predicted])
+    return found
+
+
+def linear_probe(model, processor, faces: Encoded, train: datasets.Dataset, test: datasets.Dataset) -> float:
+    chosen, labels = of_kind(train, "basic", PROBE_FACES)
+    seen = encode(model, processor, train.select(chosen)).images
+    encoder = LabelEncoder().fit(labels)
+    probe = LogisticRegression(C=100.0, max_iter=1000).fit(seen.numpy(), encoder.transform(labels))
+    chosen, labels = of_kind(test, "basic")
+    return balanced_accuracy_score(encoder.transform(labels), probe.predict(faces.images[chosen].numpy()))
+
+
+def of_kind(rows: datasets.Dataset, kind: str, limit: int | None = None) -> tuple[list[int], list[str]]:
+    """Indices and emotions of the faces with an emotion of that kind."""
+    chosen = [index for index, found in enumerate(rows["emotion_kind"]) if found == kind][:limit]
+    emotions = list(rows["emotion"])
+    return chosen, [emotions[index] for index in chosen]
+
+
+def action_units(model, processor, faces: Encoded, test: datasets.Dataset, has_local_level: bool) -> dict[str, float]:
+    """Is "the brows are drawn together" true of this face? The mean over units of the AUC."""
+    sentences = [action_unit_sentences(unit, split="test") for unit in ACTION_UNITS]
+    flat = [sentence for some in sentences for sentence in some]
+    texts = encode_texts(model, processor, flat).split([len(some) for some in sentences])
+    shown = [{entry["au"] for entry in entries} for entries in test["action_units"]]
+    areas: dict[str, list[float]] = {"global": [], "local": []}
+    for unit, text in zip(ACTION_UNITS, texts, strict=True):
+        truth = [unit in units for units in shown]
+        areas["global"].append(roc_auc_score(truth, (faces.images @ text.T).mean(dim=1)))
+        if has_local_level:
+            areas["local"].append(roc_auc_score(truth, model.get_local_scores(faces.patches, text).mean(dim=1)))
+    names = {"global": "action units AUC, global embedding", "local": "action units AUC, local head"}
+    return {names[way]: float(np.mean(values)) for way, values in areas.items() if values}
+
+
+def retrieval(model, processor, faces: Encoded, test: datasets.Dataset, has_local_level: bool) -> dict[str, float]:
+    """From a face to its texts among those of 1,000 faces. One that reads like its own counts as found."""
+    rows = test.select(range(GALLERY)).select_columns(["global_caption", "local_captions", "summary_caption"])
+    owned = [row["local_captions"] for row in rows]
+    sentences = sorted({sentence for some in owned for sentence in some})
+    place = {sentence: index for index, sentence in enumerate(sentences)}
+    own = torch.zeros(GALLERY, len(sentences), dtype=torch.bool)
+    for face, some in enumerate(owned):
+        own[face, [place[sentence] for sentence in some]] = True
+
+    images, patches = faces.images[:GALLERY], faces.patches[:GALLERY]
+    texts = encode_texts(model, processor, sentences)
+    by_way = {"global embedding": images @ texts.T}  # (faces, sentences)
+    if has_local_level:
+        by_way["local head"] = model.get_local_scores(patches, texts)
+    captions = list(rows["global_caption"])
+    by_caption = images @ encode_texts(model, processor, captions).T  # (faces, captions)
+    top = by_caption.argmax(dim=1).tolist()
+    found = {"caption R@1": float(np.mean([captions[t] == caption for t, caption in zip(top, captions, strict=True)]))}
+    mean_own = own.float() / own.sum(dim=1, keepdim=True).clamp_min(1)
+    summaries = images @ encode_texts(model, processor, list(rows["summary_caption"])).T
+    for way, scores in by_way.items():
+        hits = own.gather(1, scores.argmax(dim=1, keepdim=True))
+        found[f"sentence R@1, {way}"] = hits.float().mean().item()
+        # a whole caption: its global and summary sentence, and the mean over its local ones
+        whole = by_caption + summaries + scores @ mean_own.T  # (faces, faces)
+        found[f"whole caption R@1, {way}"] = (whole.argmax(dim=1) == torch.arange(GALLERY)).float().mean().item()
+    return found
+
+
+def attention(model, processor, faces: Encoded, test: datasets.Dataset) -> dict[str, float]:
+    """Whether a sentence about an action unit looks where that unit is: the largest attention inside its region's box,
+    and how much more attention the box gets than its share of the picture."""
+    sentences = {unit: action_unit_sentences(unit, split="test") for unit in ACTION_UNITS}
+    texts = {unit: encode_texts(model, processor, some) for unit, some in sentences.items()}
+    rows = test.select_columns(["action_units", "regions", "image"])
+    hits, lifts, chances = [], [], []
+    for index in range(GALLERY):
+        row = rows[index]
+        width = row["image"].width
+        units = [entry["au"] for entry in row["action_units"]]
+        if not units:
+            continue
+        text = torch.cat([texts[unit][:1] for unit in units])
+        maps = model.local_head.attention(faces.patches[index : index + 1], text)[0]  # (units, patches)
+        side = int(maps.shape[1] ** 0.5)
+        for unit, found in zip(units, maps, strict=True):
+            inside = box_share(row["regions"][ACTION_UNITS[unit].region], width, side)  # (patches,)
+            hits.append(float(inside[found.argmax()] > 0))
+            chances.append(float((inside > 0).float().mean()))
+            lifts.append(float((found @ inside) / inside.mean()))
+    return {
+        "attention's peak in the region": float(np.mean(hits)),
+        "attention's peak in the region, by chance": float(np.mean(chances)),
+        "attention in the region, times chance": float(np.mean(lifts)),
+    }
+
+
+def box_share(box: list[int], width: int, side: int) -> torch.Tensor:
+    """The part of each patch that a box (left, top, right, bottom; pixels) covers: (patches,)."""
+    edges = torch.arange(side + 1) * width / side
+    left, top, right, bottom = box
+
+    def covered(low: float, high: float) -> torch.Tensor:
+        return (edges[1:].clamp(max=high) - edges[:-1].clamp(min=low)).clamp(min=0) * side / width
+
+    return (covered(top, bottom)[:, None] * covered(left, right)).flatten()
