@@ -71,17 +71,17 @@ class EmoCapCLIPCaptionProcessor(ProcessorMixin):
             if images_kwargs.get("do_rescale") is False and holds_floats(images):
                 images_kwargs["do_rescale"] = True  # they were 0..1 and are 8-bit pictures now: back to 0..1
             data.update(self.image_processor(pictures, **images_kwargs))
-        prompts = self._prompts(text, None if pictures is None else len(pictures))
-        data.update(self._token_rows(prompts, captions, text_kwargs))
+        count = None if pictures is None else len(pictures)
+        texts = [text or ""] * (count or 1) if text is None or isinstance(text, str) else list(text)
+        data.update(self.token_rows(texts, count, captions, **text_kwargs))
         return BatchFeature(data, tensor_type=return_tensors)
 
     @property
     def model_input_names(self) -> list[str]:
         return [*self.image_processor.model_input_names, "input_ids", "attention_mask"]
 
-    def _prompts(self, text: str | list[str] | None, pictures: int | None) -> list[str]:
+    def _prompts(self, texts: list[str], pictures: int | None) -> list[str]:
         """Each text behind its picture's tokens and the token that opens a text, if the decoder has one."""
-        texts = [text or ""] * (pictures or 1) if text is None or isinstance(text, str) else list(text)
         for index, prompt in enumerate(texts):
             if not isinstance(prompt, str):
                 raise TypeError(f"text[{index}] is a {type(prompt).__name__}; it must be a string, which may be empty")
@@ -101,12 +101,14 @@ class EmoCapCLIPCaptionProcessor(ProcessorMixin):
     def _opened(self, prompt: str) -> str:
         return (self.tokenizer.bos_token or "") + prompt
 
-    def _token_rows(
-        self, prompts: list[str], captions: str | list[str] | None, text_kwargs: dict[str, Any]
-    ) -> dict[str, Any]:
+    def token_rows(
+        self, texts: list[str], pictures: int | None, captions: str | list[str] | None = None, **text_kwargs
+    ) -> dict[str, list[list[int]]]:
+        """What `__call__` says of texts, for so many pictures (None: none) that are prepared elsewhere."""
         tokenizer = self.tokenizer
+        prompts = self._prompts(texts, pictures)
         rows = tokenizer(prompts, add_special_tokens=False, padding=False, truncation=False)["input_ids"]
-        padding = {name: value for name, value in text_kwargs.items() if name in ("max_length", "pad_to_multiple_of")}
+        padding = {name: text_kwargs[name] for name in ("max_length", "pad_to_multiple_of") if name in text_kwargs}
         padding["padding"] = text_kwargs.get("padding", True)
         if captions is None:
             side = text_kwargs.get("padding_side", "left")
