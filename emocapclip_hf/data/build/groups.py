@@ -62,10 +62,10 @@ def splits_of_groups(sizes: Mapping[str, int]) -> dict[str, str]:
         chosen[name] = next(fits, "train")
         rows[chosen[name]] += sizes[name]
     for split in ("test", "validation"):
-        in_training = sorted((size, name) for name, size in sizes.items() if chosen[name] == "train")
-        if not rows[split] and len(in_training) > 1:
-            rows[split], smallest = in_training[0]
-            chosen[smallest] = split
+        groups_in = Counter(chosen.values())
+        spare = sorted((size, name) for name, size in sizes.items() if groups_in[chosen[name]] > 1)
+        if not groups_in[split] and spare:
+            chosen[spare[0][1]] = split
     return chosen
 
 

@@ -105,7 +105,12 @@ def _inputs(processor: Any, pictures: list[Image.Image], texts: list[str]) -> An
         for picture, text in zip(pictures, texts, strict=True)
     ]
     return processor.apply_chat_template(
-        chats, add_generation_prompt=True, tokenize=True, return_dict=True, padding=True, return_tensors="pt"
+        chats,
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+        processor_kwargs={"padding": True},
     )
 
 
