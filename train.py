@@ -19,6 +19,7 @@ EMOTIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "a
 
 
 def main() -> None:
+    from emocapclip_hf.eval.suite import evaluate_run
     from emocapclip_hf.training import dry_run, parse_arguments, publish_results, train, write_model, write_results
 
     if not sys.stderr.isatty():
@@ -31,9 +32,13 @@ def main() -> None:
             print(result)
         return
     materials = train(args)
-    if PartialState().is_main_process:
+    state = PartialState()
+    if state.is_main_process:
         write_model(materials, args)
-        for name, value in write_results(materials, args).items():
+    state.wait_for_everyone()
+    metrics = evaluate_run(materials, args)
+    if state.is_main_process:
+        for name, value in write_results(materials, args, metrics).items():
             print(f"{value:8.3f}  {name}")
         try_it(Path(args.run.output_dir))
         if args.hub.push_to_hub and not publish_results(args):

@@ -51,7 +51,10 @@ def add_eval_arguments(parser: argparse.ArgumentParser, task: str | None = None)
     what.add_argument("--strict", action="store_true", help="stop at a picture that is missing or damaged")
     how = parser.add_argument_group("how")
     how.add_argument("--prompts", metavar="SET", help="simple, exp-clip-5, facial-actions, emocap, or a file")
-    how.add_argument("--scoring", default="global", choices=("global", "local", "both"), help="of prompts")
+    how.add_argument(
+        "--scoring", default="global", choices=("global", "local", "both"), help="of prompts and sentences"
+    )
+    how.add_argument("--examples", type=int, default=4, metavar="N", help="queries with small pictures, of retrieval")
     how.add_argument("--ccc-kind", default="biased", choices=("biased", "unbiased"), help="of CCC, in regression")
     how.add_argument("--ccc-over", default="all", choices=("all", "sequence"), help="all rows, or each video")
     how.add_argument("--no-few-shot", action="store_true", help="leave out probes of 1 to 16 examples a class")
@@ -136,6 +139,8 @@ def _settings(task: str, benchmark: Benchmark, args: argparse.Namespace) -> dict
         return {"prompts": get_prompts(args.prompts or next(kinds, "simple")), "scoring": args.scoring}
     if task == "linear-probe":
         return {"save_to": args.save_head, "few_shot": not args.no_few_shot}
+    if task == "retrieval":
+        return {"scoring": args.scoring, "examples": args.examples}
     if task == "regression":
         return {"ccc_kind": args.ccc_kind, "ccc_over": args.ccc_over}
     return {}

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,12 @@ class Embedded:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def only(self, kept: Sequence[bool]) -> Embedded:
+        """Some of the rows: `kept` says of each whether it stays."""
+        kept = torch.tensor(kept, dtype=torch.bool)
+        scores = None if self.local_scores is None else self.local_scores[kept]
+        return Embedded(self.embeds[kept], self.pooled[kept], self.rows[kept], self.skipped, scores)
+
 
 def embed_images(
     model: PreTrainedModel,
@@ -105,7 +111,7 @@ def embed_images(
     _check(model, dataset, frame_pooling, sentences)
     work = _Work(model, processor, dataset, batch_size, frames, frame_pooling, sentences, num_workers)
     if cache_dir is None:
-        with _shared_scratch() as folder:
+        with shared_scratch() as folder:
             embedded = work.run(folder)
     else:
         embedded = work.run(Path(cache_dir) / work.key())
@@ -292,7 +298,7 @@ def _projected(model: PreTrainedModel) -> Iterator[list[torch.Tensor]]:
 
 
 @contextmanager
-def _shared_scratch() -> Iterator[Path]:
+def shared_scratch() -> Iterator[Path]:
     """A folder for the processes of this run, removed afterwards."""
     state = process_state()
     made = [tempfile.mkdtemp(prefix="emocapclip-") if state.is_main_process else None]

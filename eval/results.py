@@ -97,11 +97,6 @@ class Result:
             raise ValueError(f"{path} is no result of an evaluation: {error!r}") from error
 
 
-def load_results(folder: str | os.PathLike) -> list[Result]:
-    """Every result in a folder, in the order of their names."""
-    return [Result.load(path) for path in sorted(Path(folder).glob("*.json"))]
-
-
 def bootstrap(
     metrics: Mapping[str, Callable[..., float]],
     *arrays: np.ndarray,

@@ -66,7 +66,7 @@ def run(
     Score a benchmark's rows against its labels.
 
     Args:
-        dataset: of `load_scored` or `load_benchmark`, with labels.
+        dataset: of `load_scored` or `load_benchmark`. Rows whose label is None are not scored.
         prompts: what stands for each label.
         scoring: "global" compares the picture's vector; "local" asks the local head for each prompt and takes the mean
             over a label's prompts; "both" is the mean of their probabilities.
@@ -76,20 +76,23 @@ def run(
     encoded = EncodedPrompts.of(checkpoint, prompts.of_labels(labels))
     sentences = None if scoring == "global" else encoded.embeds
     embedded = embed_images(checkpoint.model, checkpoint.processor, dataset, sentences=sentences, **embedding)
-    rows = dataset.select(embedded.rows.tolist())
-    folds = folds_of(rows)
-    if "label_id" in dataset.column_names:
-        found = probabilities(checkpoint.model, encoded, embedded, scoring)
-        metrics, details = classification_metrics(found, np.asarray(rows["label_id"]), labels, folds)
-    else:
+    several = "label_id" not in dataset.column_names  # labels that do not exclude each other
+    truth = dataset["labels" if several else "label_id"][:]
+    embedded = embedded.only([truth[row] is not None for row in embedded.rows.tolist()])
+    truth = np.array([truth[row] for row in embedded.rows.tolist()])
+    folds = folds_of(dataset.select(embedded.rows.tolist()))
+    if several:
         found = cosines(encoded, embedded, scoring)
-        metrics, details = multi_label_metrics(found, np.asarray(rows["labels"], dtype=float), labels, folds)
+        metrics, details = multi_label_metrics(found, truth.astype(float), labels, folds)
+    else:
+        found = probabilities(checkpoint.model, encoded, embedded, scoring)
+        metrics, details = classification_metrics(found, truth, labels, folds)
     protocol = protocol_of(dataset)
     return Result(
         "zero-shot",
         protocol["benchmark"],
         metrics,
-        n=len(rows),
+        n=len(embedded),
         model=checkpoint.name,
         revision=checkpoint.revision,
         fingerprint=dataset._fingerprint,
