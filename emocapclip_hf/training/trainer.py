@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import InitProcessGroupKwargs, ProjectConfiguration, set_seed
+from accelerate.utils import DistributedType, InitProcessGroupKwargs, ProjectConfiguration, set_seed
 
 from ..objective import EmaGuide, GlobalLocalObjective, ObjectiveOptions, ObjectiveOutput
 from .arguments import ObjectiveArguments, TrainingArguments
@@ -51,24 +51,38 @@ class Trainer:
         check_tracker(run.report_to)
         self.folder = Path(run.output_dir)
         self.checkpoints = CheckpointFolder(self.folder, keep=run.save_total_limit)
+        self.newest = self.checkpoints.newest()
+        if self.newest is not None and not run.resume:
+            raise FileExistsError(
+                f"{self.folder} holds a run up to {self.newest.name}. Pass --resume to go on with it, or another "
+                "--output-dir."
+            )
         self.accelerator = accelerator = make_accelerator(args)
         self.processes = Processes(accelerator)
         if self.processes.is_main:
             self.checkpoints.check()
         set_seed(run.seed)
         self.publisher = RunPublisher(args) if args.hub.push_to_hub and self.processes.is_main else None
+        with self.processes.main_first():  # who builds the caches that the others read
+            embedder, objective = self._make(materials, objective)
+        self._prepare(embedder, objective)
+
+    def _make(
+        self, materials: Materials | None, objective: GlobalLocalObjective | None
+    ) -> tuple[torch.nn.Module, GlobalLocalObjective]:
+        """What the run is made of, and the embedder and objective that are trained. Another task has its own."""
+        args = self.args
         objective = objective or GlobalLocalObjective(
             objective_options(args.objective), positive_miner(args.objective)
         )
-        with self.processes.main_first():  # who builds the caches that the others read
-            self.materials = materials or prepare_materials(args)
-            self.adapted = prepare_model(self.materials.model, objective.options.levels, args.model)
-            embedder = objective.embedder(self.materials.model)
-            self.guide = MiningGuide(args.objective, objective.miner, embedder, self.materials.train)
-            self.rows, self.collator = training_rows(
-                self.materials, args, self.guide.label_columns, self.guide.needs_unsampled
-            )
-        self._prepare(embedder, objective)
+        self.materials = materials or prepare_materials(args)
+        self.adapted = prepare_model(self.materials.model, objective.options.levels, args.model)
+        embedder = objective.embedder(self.materials.model)
+        self.guide = MiningGuide(args.objective, objective.miner, embedder, self.materials.train)
+        self.rows, self.collator = training_rows(
+            self.materials, args, self.guide.label_columns, self.guide.needs_unsampled
+        )
+        return embedder, objective
 
     def _prepare(self, embedder: torch.nn.Module, objective: GlobalLocalObjective) -> None:
         """Everything that stands on the wrapped model."""
@@ -163,10 +177,14 @@ class Trainer:
         """On the main process."""
         trained, metrics = self._trained(), {}
         if self.processes.is_main:
-            metrics = evaluate(trained.model, trained.processor, trained.validation, "validation")
+            metrics = self._measure(trained)
             self.log.evaluation(done, metrics)
         self.processes.wait()
         return metrics
+
+    def _measure(self, trained: Materials) -> dict[str, float]:
+        """On the validation split; the first figure chooses the best checkpoint, higher is better."""
+        return evaluate(trained.model, trained.processor, trained.validation, "validation")
 
     def _save(self, done: int, metrics: dict[str, float]) -> None:
         batches = (done - self.first_step) * self.args.optimisation.gradient_accumulation_steps
@@ -181,19 +199,13 @@ class Trainer:
 
     def _resume(self) -> tuple[int, tuple[int, int]]:
         """The step to go on from, with everything loaded that it stood on, and where in the data that is."""
-        newest = self.checkpoints.newest()
-        if newest is None:
+        if self.newest is None:
             return 0, (0, 0)
-        if not self.args.run.resume:
-            raise FileExistsError(
-                f"{self.folder} holds a run up to {newest.name}. Pass --resume to go on with it, or another "
-                "--output-dir."
-            )
-        saved = self.checkpoints.read(newest)
+        saved = self.checkpoints.read(self.newest)
         if self.processes.is_main:
             for line in differences(saved, self._shape()):
-                print(f"{newest.name}: {line}")
-        self.state.read(newest)
+                print(f"{self.newest.name}: {line}", flush=True)
+        self.state.read(self.newest)
         return saved["step"], (saved["epoch"], saved["row"])
 
     def _shape(self) -> dict[str, int]:
@@ -224,13 +236,20 @@ class Trainer:
 
 def make_accelerator(args: TrainingArguments) -> Accelerator:
     run = args.run
-    return Accelerator(
+    accelerator = Accelerator(
         cpu=not torch.accelerator.is_available(),  # or processes without a GPU would not find one another
         mixed_precision=run.mixed_precision,
         log_with=None if run.report_to == "none" else run.report_to,
         project_config=ProjectConfiguration(project_dir=run.output_dir, logging_dir=run.output_dir),
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(seconds=run.ddp_timeout))],
     )
+    if accelerator.distributed_type == DistributedType.FSDP:
+        raise NotImplementedError(
+            "accelerate is configured for FSDP, which takes no scalar parameters, and the temperatures are such. "
+            "Launch without it: `accelerate launch --multi_gpu train.py ...`; --cached-chunk-size and "
+            "--gradient-checkpointing save memory."
+        )
+    return accelerator
 
 
 def objective_options(args: ObjectiveArguments) -> ObjectiveOptions:
