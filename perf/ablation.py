@@ -30,37 +30,33 @@ RESULTS = ROOT / "perf" / "ablation.jsonl"
 THIRDS = 3
 
 
-def mining(guide, **rules) -> list[str]:
-    return ["--mining", json.dumps(rules), "--mining-guide", guide if isinstance(guide, str) else json.dumps(guide)]
+def mining(**rules) -> list[str]:
+    return ["--mining", json.dumps(rules)]
 
 
 def every_level(**rule) -> dict:
-    return dict.fromkeys(("global", "summary", "local"), rule)
+    return dict.fromkeys(("global", "summary", "local"), {"guided_by": "text", **rule})
 
 
-CAPTIONS_THEN_SELF = {"global": "captions", "summary": "captions", "local": "self"}
-ALIKE = {"guided_by": "text", "by_level": "summary", "threshold": 0.7}
-LATE = {"warmup_steps": 200}
+LATE = {"warmup_steps": 250}  # a new model has nothing to guide with before
+ALIKE = {"guide": "captions", "guided_by": "text", "by_level": "summary", "threshold": 0.6}
+SENTENCES = {"guide": "captions", "guided_by": "text", "calibration": "cosine", "threshold": 0.8}
+ITSELF = {"guide": "self", "guided_by": "text", "threshold": 0.9, **LATE}
+COARSE = {"global": ALIKE, "summary": ALIKE}
 FULL = "+ local, mined"
 VARIANTS = {
     "global": ["--summary-weight", "0", "--local-weight", "0"],
     "global + summary": ["--local-weight", "0"],
     "+ local": [],
-    FULL: mining(
-        CAPTIONS_THEN_SELF, **{"global": ALIKE}, summary=ALIKE, local={"guided_by": "text", "threshold": 0.9, **LATE}
-    ),
-    "mined: global and summary only": mining("captions", **{"global": ALIKE}, summary=ALIKE),
-    "mined: local only": mining("self", local={"guided_by": "text", "threshold": 0.9, **LATE}),
-    "mined: all by the model itself": mining("self", **every_level(guided_by="text", threshold=0.9, **LATE)),
-    "mined: all by a moving average": mining("ema", **every_level(guided_by="text", threshold=0.9, **LATE)),
-    "mined: both modalities agree": mining("self", **every_level(guided_by="agree", top_k=8, **LATE)),
-    "mined: the model itself, cosine": mining(
-        "self", **every_level(guided_by="text", calibration="cosine", threshold=0.9, **LATE)
-    ),
-    "mined: all by latent semantics": mining(
-        "captions", **{"global": ALIKE}, summary=ALIKE, local={"guided_by": "text", "threshold": 0.8}
-    ),
-    "oracle": mining("self", **every_level(guided_by="truth")),
+    FULL: mining(**COARSE, local=[SENTENCES, ITSELF]),
+    "oracle": mining(**every_level(guided_by="truth")),
+    "mined: global and summary only": mining(**COARSE),
+    "mined: local only": mining(local=[SENTENCES, ITSELF]),
+    "mined: all by latent semantics": mining(**COARSE, local=SENTENCES),
+    "mined: all by the model itself": mining(**every_level(threshold=0.9, **LATE)),
+    "mined: all by a moving average": mining(**every_level(guide="ema", threshold=0.9, **LATE)),
+    "mined: both modalities agree": mining(**every_level(guided_by="agree", top_k=8, **LATE)),
+    "mined: the model itself, cosine": mining(**every_level(calibration="cosine", threshold=0.9, **LATE)),
 }
 EQUAL_TIME = ("global", "global + summary", "+ local")
 

@@ -8,8 +8,9 @@ processes everything here is about this process's images and *all* processes' ca
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch.nn import functional as F
@@ -44,7 +45,7 @@ class MiningRule:
         top_fraction: the same as a fraction of the batch: 0.02 takes the nearest 2 %.
         mutual: each must be among the nearest of the other.
         soft: weigh a mined positive by its similarity; own captions weigh 1.
-        warmup_steps: before, own captions only.
+        warmup_steps: before, the level's rule that comes before this one, or own captions only.
         by_level: whose captions are compared where texts guide; default: the level's own. With "summary" for "global",
             faces are alike if their summaries are, which say more.
     """
@@ -165,19 +166,32 @@ class PositiveMiner:
     Own captions are always positive, and so are captions identical to them.
 
     Args:
-        rules: level → rule; a level without one has no mined positives.
+        rules: level → its rule, or several of which each takes over after its `warmup_steps`, for instance when the
+            model has learned enough to guide itself; a level without one has no mined positives.
+
+    >>> first, then = MiningRule("text", "cosine", threshold=0.8), MiningRule("text", threshold=0.9, warmup_steps=250)
+    >>> miner = PositiveMiner({"local": [first, then]})
+    >>> miner.rule("local", 249).calibration, miner.rule("local", 250).calibration, miner.rule("global", 0).guided_by
+    ('cosine', 'centred', 'none')
     """
 
-    def __init__(self, rules: Mapping[str, MiningRule] | None = None):
-        self.rules = dict(rules or {})
-        for level in self.rules:
+    def __init__(self, rules: Mapping[str, MiningRule | Sequence[MiningRule]] | None = None):
+        self.rules = {
+            level: [rule] if isinstance(rule, MiningRule) else list(rule) for level, rule in (rules or {}).items()
+        }
+        for level, some in self.rules.items():
             if level not in LEVELS:
                 raise ValueError(f"there is a mining rule for {level!r}; the levels are {', '.join(LEVELS)}")
-            if level == "local" and self.rules[level].by_level is not None:
+            if level == "local" and any(rule.by_level is not None for rule in some):
                 raise ValueError("the local level compares local sentences: leave by_level out of its mining rule")
+            starts = [rule.warmup_steps for rule in some]
+            if any(later <= earlier for earlier, later in pairwise(starts)):
+                raise ValueError(f"the {level} level's mining rules have warmup_steps {starts}; they must increase")
 
-    def rule(self, level: str) -> MiningRule:
-        return self.rules.get(level, MiningRule())
+    def rule(self, level: str, step: int) -> MiningRule:
+        """The one in force."""
+        begun = [rule for rule in self.rules.get(level, []) if rule.warmup_steps <= step]
+        return begun[-1] if begun else MiningRule()
 
     @torch.no_grad()
     def __call__(
@@ -197,13 +211,13 @@ class PositiveMiner:
             texts: (captions, guide dim), the guide's embeddings of them.
             images: (images of all processes, guide dim), the guide's embeddings of the images.
             truth: (images here, captions), bool, for guided_by="truth".
-            step: of training, for the warm-up.
+            step: of training, which says what rule is in force.
             unsampled: what else is said of the images here, as the guide embeds it: a caption near one of these is a
                 positive of the image too.
         """
-        rule = self.rule(level)
+        rule = self.rule(level, step)
         exact = candidates.identical.to(torch.promote_types(candidates.embeds.dtype, torch.float32))
-        if rule.guided_by == "none" or step < rule.warmup_steps:
+        if rule.guided_by == "none":
             return Positives(exact, exact)
         mined = self._mined(level, rule, candidates, texts, images, truth, unsampled)
         return Positives(*(torch.maximum(weights.to(exact.dtype), exact) for weights in mined))

@@ -110,14 +110,14 @@ class GlobalLocalObjective:
         with torch.autocast(device, enabled=False):
             images, *captions = _checked_layouts(embeddings, self.options.levels, step)
             guide = self._completed(guide, embeddings)
-            guide_images = self._guide_images(guide, images)
+            guide_images = self._guide_images(guide, images, step)
             shares, fractions = [], {}
             for level, layout in zip(self.options.levels, captions, strict=True):
                 candidates = _gather_candidates(embeddings, level, images, layout)
                 with torch.autocast(device, enabled=ambient and level == "local", dtype=dtype):
                     logits = _logits(embeddings, candidates, level)
                 true = None if truth is None else truth.pairs(level, candidates)
-                texts = self._guide_texts(guide, embeddings, level, candidates)
+                texts = self._guide_texts(guide, embeddings, level, candidates, step)
                 unsampled = guide.unsampled if level == "local" else None
                 positives = self.miner(level, candidates, texts, guide_images, true, step, unsampled)
                 shares.append(self._share(logits, positives))
@@ -136,16 +136,16 @@ class GlobalLocalObjective:
             unsampled=guide.unsampled if "local" in guide.captions else embeddings.unsampled,
         )
 
-    def _guide_images(self, guide: Embeddings, images: RowLayout) -> torch.Tensor | None:
-        if not any(self.miner.rule(level).needs_images for level in self.options.levels):
+    def _guide_images(self, guide: Embeddings, images: RowLayout, step: int) -> torch.Tensor | None:
+        if not any(self.miner.rule(level, step).needs_images for level in self.options.levels):
             return None
         with torch.no_grad():
             return gather_rows(guide.image, images, "images of the guide")
 
     def _guide_texts(
-        self, guide: Embeddings, embeddings: Embeddings, level: str, candidates: Candidates
+        self, guide: Embeddings, embeddings: Embeddings, level: str, candidates: Candidates, step: int
     ) -> torch.Tensor | None:
-        rule = self.miner.rule(level)
+        rule = self.miner.rule(level, step)
         if not rule.needs_texts:
             return None
         compared = rule.by_level or level

@@ -46,6 +46,36 @@ class ModelArguments:
 
 
 @dataclass
+class CaptionerArguments:
+    _argument_group_name: ClassVar[str] = "captioner"
+
+    decoder_name_or_path: str | None = HfArg(
+        default=None,
+        help="train a captioner: the vision tower of the model above, and this causal language model to write with",
+    )
+    decoder_config: Structure = HfArg(
+        default=None, help="or a new one, as JSON: its model_type (default: gpt2) and what its config takes"
+    )
+    decoder_vocab_size: int = HfArg(
+        default=1024, help="of the tokenizer that is trained on the captions for a new decoder"
+    )
+    projector: Literal["mlp", "query"] = HfArg(
+        default="mlp", help="from patches to the decoder: an MLP on each, or queries that attend to them"
+    )
+    image_tokens: int | None = HfArg(
+        default=None, help="that stand for a picture; default: its patches, or 32 queries"
+    )
+    prompt: str = HfArg(default="", help="how every caption begins, for a decoder that follows instructions")
+
+    def __post_init__(self):
+        self.decoder_config = _from_flag("decoder_config", self.decoder_config)
+
+    @property
+    def is_wanted(self) -> bool:
+        return self.decoder_name_or_path is not None or self.decoder_config is not None
+
+
+@dataclass
 class DataArguments:
     _argument_group_name: ClassVar[str] = "data"
 
@@ -86,15 +116,16 @@ class ObjectiveArguments:
     )
     mining: Structure = HfArg(
         default=None,
-        help="positives beyond an image's own captions: caption level to the fields of MiningRule, as JSON, for "
-        'instance {"global": {"guided_by": "text", "top_k": 3, "mutual": true}}',
+        help="positives beyond an image's own captions: caption level to the fields of MiningRule and its guide, as "
+        'JSON, for instance {"global": {"guide": "ema", "guided_by": "text", "top_k": 3}}; or to a list of such '
+        "rules, of which each takes over after its warmup_steps",
     )
-    mining_guide: Structure = HfArg(
+    mining_guide: Literal["self", "ema", "captions", "frozen"] = HfArg(
         default="self",
-        help="whose embeddings say what is alike: self (the model's), ema (a moving average's of it), captions (by "
-        "latent semantics of the training captions) or frozen (those of mining_text_encoder or, without one, of the "
-        "columns global_guide_embeds, summary_guide_embeds, local_guide_embeds and image_guide_embeds of the "
-        'dataset); or for each caption level one of them, as JSON, for instance {"global": "captions"}',
+        help="whose embeddings say what is alike, for rules that name no guide: self (the model's), ema (a moving "
+        "average's of it), captions (by latent semantics of the training captions) or frozen (those of "
+        "mining_text_encoder or, without one, of the columns global_guide_embeds, summary_guide_embeds, "
+        "local_guide_embeds and image_guide_embeds of the dataset)",
     )
     mining_ema_decay: float = HfArg(default=0.999, help="of the moving average, for the guide ema")
     mining_text_encoder: str | None = HfArg(
@@ -104,8 +135,6 @@ class ObjectiveArguments:
     def __post_init__(self):
         for name in ("global_weight", "summary_weight", "local_weight", "mining"):
             setattr(self, name, _from_flag(name, getattr(self, name)))
-        if isinstance(self.mining_guide, str) and self.mining_guide.startswith("{"):
-            self.mining_guide = _from_flag("mining_guide", self.mining_guide)
 
 
 @dataclass
@@ -185,14 +214,18 @@ class TrainingArguments:
     optimisation: OptimisationArguments = field(default_factory=OptimisationArguments)
     run: RunArguments = field(default_factory=RunArguments)
     hub: HubArguments = field(default_factory=HubArguments)
+    captioner: CaptionerArguments = field(default_factory=CaptionerArguments)
 
 
-GROUPS = (ModelArguments, DataArguments, ObjectiveArguments, OptimisationArguments, RunArguments, HubArguments)
+GROUPS = (
+    *(ModelArguments, DataArguments, ObjectiveArguments, OptimisationArguments, RunArguments, HubArguments),
+    CaptionerArguments,
+)
 
 
 def parse_arguments(arguments: Sequence[str] | None = None, description: str | None = None) -> TrainingArguments:
     """
-    Read `--config file.yaml` (its keys may stand below model, data, objective, optimisation, run and hub), then flags.
+    Read `--config file.yaml` (its keys may stand below the names of the groups), then flags.
 
     ```python
     >>> parse_arguments(["--learning-rate", "0.01", "--dataset", "faces/"]).optimisation.learning_rate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import datasets
@@ -22,31 +22,49 @@ GUIDES = ("self", "ema", "captions", "frozen")
 TRUTH_COLUMNS = ("emotion", "action_units", "local_action_units", "local_sides")
 
 
+@dataclass(frozen=True)
+class GuidedRule(MiningRule):
+    """A rule, and whose embeddings guide it; without a name, the run's `mining_guide`."""
+
+    guide: str | None = None
+
+
+RULE_FIELDS = tuple(field.name for field in fields(GuidedRule))
+
+
 def positive_miner(args: ObjectiveArguments) -> PositiveMiner:
     """
     The miner that `mining` describes.
 
     ```python
-    >>> args = ObjectiveArguments(mining={"global": {"guided_by": "text", "top_k": 3}})
-    >>> positive_miner(args).rule("global").top_k
-    3
+    >>> args = ObjectiveArguments(mining={"global": {"guide": "captions", "guided_by": "text", "top_k": 3}})
+    >>> rule = positive_miner(args).rule("global", step=0)
+    >>> rule.guide, rule.top_k
+    ('captions', 3)
 
     ```"""
-    known = [field.name for field in fields(MiningRule)]
     rules = {}
     for level, options in (args.mining or {}).items():
-        if level not in LEVELS or not isinstance(options, Mapping):
+        several = options if isinstance(options, list) else [options]
+        if level not in LEVELS or not all(isinstance(some, Mapping) for some in several):
             raise ValueError(
                 f"mining has {level!r}: {options!r}; it takes the levels {', '.join(LEVELS)}, and of each the fields "
-                f"of its rule: {', '.join(known)}"
+                f"of its rule ({', '.join(RULE_FIELDS)}), or a list of such rules"
             )
-        for name in options:
-            if name not in known:
-                nearest = difflib.get_close_matches(str(name), known, n=1)
-                hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are: {', '.join(known)}"
-                raise ValueError(f"mining, {level} level: there is no {name!r}; {hint}")
-        rules[level] = MiningRule(**options)
+        rules[level] = [_rule(level, some, args.mining_guide) for some in several]
     return PositiveMiner(rules)
+
+
+def _rule(level: str, options: Mapping[str, Any], default_guide: str) -> GuidedRule:
+    for name in options:
+        if name not in RULE_FIELDS:
+            nearest = difflib.get_close_matches(str(name), RULE_FIELDS, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are: {', '.join(RULE_FIELDS)}"
+            raise ValueError(f"mining, {level} level: there is no {name!r}; {hint}")
+    rule = GuidedRule(**{"guide": default_guide, **options})
+    if rule.guide not in GUIDES:
+        raise ValueError(f"mining, {level} level: the guide is {rule.guide!r}; choose from {', '.join(GUIDES)}")
+    return rule
 
 
 class MiningGuide:
@@ -54,30 +72,33 @@ class MiningGuide:
     What an objective's miner is told of a batch beside the model's own embeddings.
 
     Args:
-        args: which guide.
+        args: about the guides.
         miner: of the objective; a miner that mines nothing needs no guide and no columns.
         embedder: the model in training, unwrapped, for a moving average of it.
         rows: of the train split.
     """
 
     def __init__(self, args: ObjectiveArguments, miner: PositiveMiner, embedder: Embedder, rows: datasets.Dataset):
-        rules = {level: miner.rule(level) for level in embedder.levels}
+        rules = {level: miner.rules.get(level, []) for level in embedder.levels}
+        every_rule = [rule for some in rules.values() for rule in some if rule.guided_by != "none"]
         columns = rows.column_names
-        self.mines = any(rule.guided_by != "none" for rule in rules.values())
-        self.needs_truth = any(rule.guided_by == "truth" for rule in rules.values())
-        self.needs_unsampled = "local" in rules and rules["local"].needs_texts
+        self.miner, self.levels = miner, embedder.levels
+        self.mines = bool(every_rule)
+        self.needs_truth = any(rule.guided_by == "truth" for rule in every_rule)
+        self.needs_unsampled = any(rule.needs_texts for rule in rules.get("local", []))
         self.truth_columns = _truth_columns(columns) if self.mines else ()
         if self.needs_truth and not self.truth_columns:
             raise ValueError(
                 f"mining with guided_by='truth' needs the column emotion, as SynthFaces has it; there are {columns}"
             )
-        self._kinds = guide_kinds(args) if self.mines else {}
-        frozen_or_ema = [kind for kind in dict.fromkeys(self._kinds.values()) if kind != "self"]
-        self._guides = {kind: _guide(kind, args, embedder, rows) for kind in frozen_or_ema}
+        kinds = dict.fromkeys(_guide_of(rule, args.mining_guide) for rule in every_rule)
+        self._default = args.mining_guide
+        for start in sorted({rule.warmup_steps for rule in every_rule}):
+            self._check_one_guide_each(start)
+        self._guides = {kind: _guide(kind, args, embedder, rows) for kind in kinds if kind != "self"}
         self.average: EmaGuide | None = self._guides.get("ema")
-        self.guide_columns = [
-            column for kind, guide in self._guides.items() if kind != "ema" for column in _columns_of(guide, columns)
-        ]
+        frozen = [guide for guide in self._guides.values() if isinstance(guide, FrozenGuide)]
+        self.guide_columns = [column for guide in frozen for column in _columns_of(guide, columns)]
 
     @property
     def label_columns(self) -> list[str]:
@@ -91,41 +112,47 @@ class MiningGuide:
                 mover.to(device)
         return self
 
-    def __call__(self, batch: Mapping[str, Any], device: torch.device, measured: bool) -> dict[str, Any]:
+    def __call__(self, batch: Mapping[str, Any], device: torch.device, step: int, measured: bool) -> dict[str, Any]:
         """`guide` and `truth` for the objective; the truth only where mining is to be `measured` or made of it."""
         wanted = self.truth_columns and (measured or self.needs_truth)
         truth = MiningTruth.from_batch(batch, device) if wanted else None
-        return {"guide": self._seen(batch) if self._guides else None, "truth": truth}
+        return {"guide": self._seen(batch, step), "truth": truth}
 
-    def _seen(self, batch: Mapping[str, Any]) -> Embeddings:
-        """The batch as each level's guide sees it."""
-        seen = {kind: guide(batch) for kind, guide in self._guides.items()}
-        captions = {
-            level: seen[kind].captions[level]
-            for level, kind in self._kinds.items()
-            if kind in seen and level in seen[kind].captions
+    def _check_one_guide_each(self, step: int) -> None:
+        found: dict[str, str] = {}
+        for level in self.levels:
+            rule = self.miner.rule(level, step)
+            compared, kind = rule.by_level or level, _guide_of(rule, self._default)
+            if rule.needs_texts and found.setdefault(compared, kind) != kind:
+                raise ValueError(
+                    f"The {compared} captions are compared by {found[compared]} and by {kind} from step {step}: give "
+                    "both rules the same guide."
+                )
+
+    def _seen(self, batch: Mapping[str, Any], step: int) -> Embeddings | None:
+        """The batch as each level's guide sees it; the objective fills in what only the model itself guides."""
+        rules = {level: self.miner.rule(level, step) for level in self.levels}
+        kinds = {
+            level: _guide_of(rule, self._default)
+            for level, rule in rules.items()
+            if rule.needs_texts or rule.needs_images
         }
+        seen = {kind: self._guides[kind](batch) for kind in dict.fromkeys(kinds.values()) if kind in self._guides}
+        if not seen:
+            return None
+        captions, unsampled = {}, None
+        for level, kind in kinds.items():
+            compared = rules[level].by_level or level
+            if kind in seen and compared in seen[kind].captions:
+                captions[compared] = seen[kind].captions[compared]
+                unsampled = seen[kind].unsampled if level == "local" else unsampled
         images = [some.image for some in seen.values() if some.image is not None]
-        local = seen.get(self._kinds.get("local"))
-        return Embeddings(images[0] if images else None, captions, unsampled=local.unsampled if local else None)
+        return Embeddings(images[0] if images else None, captions, unsampled=unsampled)
 
 
-def guide_kinds(args: ObjectiveArguments) -> dict[str, str]:
-    """
-    Level → its guide.
-
-    >>> guide_kinds(ObjectiveArguments(mining_guide={"global": "captions"}))
-    {'global': 'captions', 'summary': 'self', 'local': 'self'}
-    """
-    given = args.mining_guide
-    kinds = dict.fromkeys(LEVELS, "self") | given if isinstance(given, Mapping) else dict.fromkeys(LEVELS, given)
-    for level, kind in kinds.items():
-        if level not in LEVELS or kind not in GUIDES:
-            raise ValueError(
-                f"mining_guide has {level!r}: {kind!r}; it is one of {', '.join(GUIDES)}, or says for each of "
-                f"{', '.join(LEVELS)} which"
-            )
-    return kinds
+def _guide_of(rule: MiningRule, default: str) -> str:
+    """Its name; an objective of one's own may have rules that name none."""
+    return getattr(rule, "guide", None) or default
 
 
 def _guide(kind: str, args: ObjectiveArguments, embedder: Embedder, rows: datasets.Dataset) -> EmaGuide | FrozenGuide:

@@ -148,7 +148,7 @@ class Trainer:
         device = self.accelerator.device
         batch = {name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()}
         with self.accelerator.autocast():
-            mining = self.guide(batch, device, measured)
+            mining = self.guide(batch, device, step, measured)
         return self.backward(batch, step, mining, number, of)
 
     def _update_averages(self, step: int) -> None:

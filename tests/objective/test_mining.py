@@ -139,6 +139,15 @@ def test_rules_that_cannot_be(rule, message):
         MiningRule(**rule)
 
 
+def test_rules_take_over_in_order():
+    rules = [MiningRule("text", top_k=1), MiningRule("text", top_k=2, warmup_steps=5)]
+    miner = PositiveMiner({"local": rules})
+    assert [miner.rule("local", step) for step in (0, 4, 5)] == [rules[0], rules[0], rules[1]]
+    assert PositiveMiner({"local": rules[1]}).rule("local", 4).guided_by == "none"
+    with pytest.raises(ValueError, match=r"warmup_steps \[5, 0\]; they must increase"):
+        PositiveMiner({"local": rules[::-1]})
+
+
 def test_a_level_that_does_not_exist():
     with pytest.raises(ValueError, match=r"'locale'.*global, summary, local"):
         PositiveMiner({"locale": MiningRule()})

@@ -44,8 +44,8 @@ class TestArguments:
     def test_json_flags(self):
         flags = ["--mining", '{"local": {"guided_by": "image", "threshold": 0.5}}', "--local-weight", "[[0,0],[9,1]]"]
         args = parse_arguments(flags).objective
-        assert positive_miner(args).rule("local").threshold == 0.5
-        assert positive_miner(args).rule("global").guided_by == "none"
+        assert positive_miner(args).rule("local", 0).threshold == 0.5
+        assert positive_miner(args).rule("global", 0).guided_by == "none"
         assert args.local_weight == [[0, 0], [9, 1]] and args.global_weight == 1.0
         assert parse_arguments(["--local-weight", "0.5"]).objective.local_weight == 0.5
 
@@ -90,13 +90,13 @@ class TestGuide:
     def test_truth_where_it_is_measured_or_mined_from(self):
         batch = {"emotion": ["joy", "joy"]}
         device = torch.device("cpu")
-        assert guide_of()(batch, device, measured=False)["truth"] is None
-        assert guide_of()(batch, device, measured=True)["truth"].emotion.unique().numel() == 1
-        assert guide_of(mining=mining(guided_by="truth"))(batch, device, measured=False)["truth"] is not None
+        assert guide_of()(batch, device, step=0, measured=False)["truth"] is None
+        assert guide_of()(batch, device, step=0, measured=True)["truth"].emotion.unique().numel() == 1
+        assert guide_of(mining=mining(guided_by="truth"))(batch, device, step=0, measured=False)["truth"] is not None
 
     def test_the_average_guides(self):
         guide, batch = guide_of(mining_guide="ema", mining_ema_decay=0.5), shared_batch()
-        seen = guide(batch, torch.device("cpu"), measured=False)["guide"]
+        seen = guide(batch, torch.device("cpu"), step=0, measured=False)["guide"]
         torch.testing.assert_close(seen.image, guide.average.teacher(batch).image)
         assert guide.average.decay == 0.5
 
@@ -107,7 +107,7 @@ class TestGuide:
         texts = [names[image % 2] for image in range(images)]
         batch = shared_batch(torch.float32) | {"global_caption": texts, "summary_caption": texts}
         batch["local_captions"] = [["joy"] * int(count) for count in batch["local_mask"].sum(dim=1)]
-        seen = guide(batch, torch.device("cpu"), measured=False)["guide"]
+        seen = guide(batch, torch.device("cpu"), step=0, measured=False)["guide"]
         embeds = seen.captions["global"].embeds
         assert torch.equal(embeds[0], embeds[2]) and not torch.allclose(embeds[0], embeds[1])
         objective = GlobalLocalObjective(miner=positive_miner(ObjectiveArguments(mining=mining(top_k=1))))
@@ -115,7 +115,9 @@ class TestGuide:
         assert output.diagnostics["global_positives_per_image"] > 3
 
     def test_each_level_has_its_guide(self):
-        rules = mining() | {"global": {"guided_by": "text", "by_level": "summary", "threshold": 0.5}}
+        alike = {"guide": "captions", "guided_by": "text", "threshold": 0.5}
+        then = {"guided_by": "text", "top_k": 2, "warmup_steps": 5}
+        rules = {"global": alike | {"by_level": "summary"}, "summary": alike, "local": [alike, then]}
         rows = datasets.Dataset.from_dict(
             {
                 "global_caption": ["She looks afraid.", "He looks happy."] * 4,
@@ -123,7 +125,7 @@ class TestGuide:
                 "local_captions": [["The eyes are wide."], ["The lips smile."]] * 4,
             }
         )
-        args = ObjectiveArguments(mining=rules, mining_guide='{"global": "captions", "summary": "captions"}')
+        args = ObjectiveArguments(mining=rules)
         guide = MiningGuide(args, positive_miner(args), Embedder(shared_model()), rows)
         assert guide.needs_unsampled and guide.label_columns == list(CAPTIONS)
         batch = shared_batch(torch.float32)
@@ -131,16 +133,24 @@ class TestGuide:
         texts = [("Fear: wide eyes.", "Joy: a smile.")[image % 2] for image in range(images)]
         batch |= {"global_caption": texts, "summary_caption": texts}
         batch["local_captions"] = [["a face"] * int(count) for count in batch["local_mask"].sum(dim=1)]
-        seen = guide(batch, torch.device("cpu"), measured=False)["guide"]
-        assert set(seen.captions) == {"global", "summary"} and seen.image is None  # the model itself does the rest
+        at_first, later = (guide(batch, torch.device("cpu"), step, measured=False)["guide"] for step in (0, 5))
+        assert set(at_first.captions) == {"summary", "local"} and at_first.unsampled is None and at_first.image is None
+        assert set(later.captions) == {"summary"}  # the model itself does the rest
         objective = GlobalLocalObjective(miner=positive_miner(args))
-        found = objective(objective.embedder(shared_model(torch.float32))(batch), guide=seen).diagnostics
-        assert found["global_positives_per_image"] == pytest.approx((6 * 6 + 5 * 5 + 2) / 11)  # captions 0 and 9 read the same
+        embeddings = objective.embedder(shared_model(torch.float32))(batch)
+        found = objective(embeddings, step=5, guide=later).diagnostics
+        # captions 0 and 9 read the same
+        assert found["global_positives_per_image"] == pytest.approx((6 * 6 + 5 * 5 + 2) / 11)
         assert found["local_positives_per_caption"] > 1
 
+    def test_captions_have_one_guide_at_a_time(self):
+        rules = mining() | {"global": {"guide": "ema", "guided_by": "text", "by_level": "summary", "top_k": 1}}
+        with pytest.raises(ValueError, match="summary captions are compared by ema and by self from step 0"):
+            guide_of(mining=rules)
+
     def test_a_guide_that_does_not_exist(self):
-        with pytest.raises(ValueError, match="'global': 'oracle'; it is one of self, ema, captions, frozen"):
-            guide_of(mining_guide={"global": "oracle"})
+        with pytest.raises(ValueError, match="global level: the guide is 'oracle'; choose from self, ema, captions"):
+            guide_of(mining={"global": {"guide": "oracle", "guided_by": "text", "top_k": 1}})
 
 
 class TestSentenceEncoder:
