@@ -64,22 +64,20 @@ class LocalCaptioner:
         torch.manual_seed(batch[0].request.sample)
         sampling = {"do_sample": True, "temperature": self.options.temperature} if self.options.temperature else {}
         ids = model.generate(**inputs, max_new_tokens=self.options.max_tokens, **(sampling or {"do_sample": False}))
-        prompt_length = inputs["input_ids"].shape[1]
-        answers = ids[:, prompt_length:]  # (faces, new tokens)
-        ends = _end_ids(model)
-        replies = []
-        for row, text in zip(answers, processor.batch_decode(answers, skip_special_tokens=True), strict=True):
-            finished = any(end in row for end in ends) or len(row) < self.options.max_tokens
-            replies.append(
-                Reply(
-                    text.strip()[:LONGEST_REPLY],
-                    "stop" if finished else "length",
-                    self.options.model,
-                    prompt_tokens=prompt_length,
-                    completion_tokens=len(row),
-                )
-            )
-        return replies
+        answers = ids[:, inputs["input_ids"].shape[1] :]  # (faces, new tokens)
+        texts = processor.batch_decode(answers, skip_special_tokens=True)
+        return [
+            self._reply(text, answer.tolist(), int(mask.sum()), _end_ids(model))
+            for text, answer, mask in zip(texts, answers, inputs["attention_mask"], strict=True)
+        ]
+
+    def _reply(self, text: str, answer: list[int], prompt_tokens: int, ends: list[int]) -> Reply:
+        """What stands behind the first end is padding."""
+        length = next((place for place, token in enumerate(answer, 1) if token in ends), len(answer))
+        finished = length < self.options.max_tokens or answer[length - 1] in ends
+        text = text.strip()[:LONGEST_REPLY]
+        finish = "stop" if finished else "length"
+        return Reply(text, finish, self.options.model, prompt_tokens=prompt_tokens, completion_tokens=length)
 
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:

@@ -1,15 +1,13 @@
 """Films with their faces cut out, made once, and what is true of each face."""
 
-import hashlib
 import shutil
 
 import pytest
-from films import film_of_truth, write_film
+from films import film_of_truth, truth_of, write_film
 
-from emocapclip_hf.data.build.faces import FaceOptions, faces_folder, kept_faces, run_faces
+from emocapclip_hf.data.build.faces import FaceOptions, run_faces
 from emocapclip_hf.data.build.frames import FrameOptions, run_frames
 from emocapclip_hf.data.build.sources import find_units
-from emocapclip_hf.data.synthfaces import describe
 
 
 @pytest.fixture(scope="session")
@@ -40,15 +38,4 @@ def built_faces(faces_once, tmp_path):
 @pytest.fixture(scope="session")
 def truth(faces_once) -> dict[str, str]:
     """The digest of each face's picture → its true caption, as JSON."""
-    return truth_of(faces_once)
-
-
-def truth_of(out) -> dict[str, str]:
-    folder, captions = faces_folder(out), {}
-    for unit in folder.plan():
-        for row in kept_faces(folder, unit, ["source", "image"]):
-            film = int(row["source"].rpartition("-")[2].partition(".")[0])
-            frame = int(row["face"].rpartition("#")[2].partition(".")[0])
-            caption = describe(film_of_truth(film)[frame][1])
-            captions[hashlib.sha256(row["image"]).hexdigest()] = caption.to_json()
-    return captions
+    return truth_of(faces_once, lambda film: [face for _, face in film_of_truth(film)])

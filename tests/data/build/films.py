@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import wave
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,8 @@ import av
 import numpy as np
 from PIL import Image
 
-from emocapclip_hf.data.synthfaces import FaceDescription, draw, face_at, sample_clip
+from emocapclip_hf.data.build.faces import faces_folder, kept_faces
+from emocapclip_hf.data.synthfaces import FaceDescription, describe, draw, face_at, sample_clip
 
 WIDTH, HEIGHT, FPS = 320, 240, 12
 ROOMS = ("#5f6b78", "#7d6a55", "#4f6a58", "#6b5a6e", "#8a8478", "#3f4a5c")
@@ -93,3 +95,15 @@ def write_sound(path: Path) -> Path:
             target.mux(packet)
     sound.unlink()
     return path
+
+
+def truth_of(out: Path, faces_of_film: Callable[[int], list[FaceDescription]]) -> dict[str, str]:
+    """The digest of each kept face's picture → its true caption, as JSON; films are called `...-<number>.mkv`."""
+    folder, captions, faces = faces_folder(out), {}, lru_cache(faces_of_film)
+    for unit in folder.plan():
+        for row in kept_faces(folder, unit, ["source", "image"]):
+            film = int(row["source"].rpartition("-")[2].partition(".")[0])
+            frame = int(row["face"].rpartition("#")[2].partition(".")[0])
+            digest = hashlib.sha256(row["image"]).hexdigest()
+            captions[digest] = describe(faces(film)[frame]).to_json()
+    return captions
