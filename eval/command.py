@@ -108,7 +108,10 @@ def evaluate(task: str, checkpoint: Checkpoint, benchmark: Benchmark, args: argp
         "num_workers": args.num_workers,
         "strict": args.strict,
     }
-    return module.run(checkpoint, _rows(task, benchmark, args), **_settings(task, benchmark, args), **embedding)
+    result = module.run(checkpoint, _rows(task, benchmark, args), **_settings(task, benchmark, args), **embedding)
+    encoding = {"dtype": args.dtype, "frames": args.frames, "frame_pooling": args.frame_pooling}
+    result.protocol["encoding"] = encoding  # frames: of clips
+    return result
 
 
 def _rows(task: str, benchmark: Benchmark, args: argparse.Namespace) -> Any:

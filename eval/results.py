@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import os
 import platform
+import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -17,6 +19,8 @@ import numpy as np
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
+_SETTINGS = ("split", "fold", "options", "encoding", "prompt_set", "scoring")  # of a protocol, that name a file
+_LONGEST_WORD = 80  # of a file's name
 _PACKAGES = ("emocapclip-hf", "torch", "transformers", "datasets", "numpy", "scikit-learn")
 
 
@@ -72,11 +76,12 @@ class Result:
         return {f"{self.task}/{self.benchmark}/{name}": metric.value for name, metric in self.metrics.items()}
 
     def file_name(self) -> str:
-        """One name a model, task, benchmark and setting that can differ, so that no run overwrites another's."""
-        settings = [f"fold{self.protocol['fold']}"] if isinstance(self.protocol.get("fold"), int) else []
-        settings += [str(self.protocol[name]) for name in ("prompt_set", "scoring") if self.protocol.get(name)]
-        model = self.model.rstrip("/").replace(os.sep, "_").replace("/", "_").lstrip("_.") or "model"
-        return "--".join([model, self.task, self.benchmark, *settings]) + ".json"
+        """One name a model, task, benchmark and settings, so that no run overwrites another's but its own."""
+        settings = {name: self.protocol[name] for name in _SETTINGS if name in self.protocol}
+        digest = hashlib.blake2b(json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=4).hexdigest()
+        words = (self.model, self.task, self.benchmark, *(settings.get(name) for name in ("prompt_set", "scoring")))
+        readable = [re.sub(r"[^\w.-]+", "_", str(word)).strip("_.")[-_LONGEST_WORD:] for word in words if word]
+        return "--".join([*readable, digest]) + ".json"
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write it into a folder, aside and renamed; returns the file."""
