@@ -9,7 +9,7 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from ..modeling import EmoCapCLIPModel
+from ..modeling import EmoCapCLIPForConditionalGeneration, EmoCapCLIPModel
 from .group_gaps import GroupRecall, largest_gaps
 
 # In a checkout the cards stand at the top level; in a wheel, inside the package.
@@ -18,6 +18,8 @@ _TEMPLATE = next(
     path / "model_cards" / "template.md" for path in (_PACKAGE.parent, _PACKAGE) if (path / "model_cards").is_dir()
 )
 
+Model = EmoCapCLIPModel | EmoCapCLIPForConditionalGeneration
+_HUB_PIPELINES = {"emocapclip": "zero-shot-image-classification", "emocapclip_captioner": "image-text-to-text"}
 # Our tasks and metrics → what the Hub calls them, where it has a name for them.
 _HUB_TASKS = {"zero-shot": "zero-shot-image-classification", "linear-probe": "image-classification"}
 _HUB_METRICS = {"uar": "recall", "war": "accuracy"}
@@ -53,7 +55,7 @@ class TrainingFacts:
 
 
 def model_card(
-    model: EmoCapCLIPModel,
+    model: Model,
     model_id: str,
     summary: str,
     license: str | None = None,
@@ -63,7 +65,7 @@ def model_card(
     A card of what the model is, how it came about, how it is used and what it must not be used for.
 
     Args:
-        model: whose towers and sizes the card states.
+        model: an EmoCapCLIP model or captioner, whose towers and sizes the card states.
         model_id: repository id or folder, for the examples.
         summary: what it was trained on, and how far; a card without that tells nobody what to expect.
         license: of the weights, an identifier of the Hub; None if it is not known.
@@ -83,7 +85,7 @@ def model_card(
     ```"""
     vision, text = model.config.vision_config, model.config.text_config
     return ModelCard.from_template(
-        _metadata(model_id, license, facts),
+        _metadata(model, model_id, license, facts),
         template_path=str(_TEMPLATE),
         model_id=model_id,
         summary=summary,
@@ -91,8 +93,9 @@ def model_card(
         vision_tower=vision.model_type,
         image_size=f"{vision.image_size} pixels" if getattr(vision, "image_size", None) else "any size (NaFlex)",
         text_tower=text.model_type,
-        text_length=text.max_position_embeddings,
-        projection_dim=model.config.projection_dim,
+        text_length=getattr(text, "max_position_embeddings", None),
+        projection_dim=getattr(model.config, "projection_dim", None),
+        image_tokens=getattr(model.config, "image_seq_length", None),
         facts=facts,
         results=[] if facts is None else [(*name.split("/"), value) for name, value in facts.metrics.items()],
         gaps={} if facts is None else largest_gaps(facts.group_recalls),
@@ -119,12 +122,12 @@ def renamed(content: str, model_id: str) -> str:
     return str(card)
 
 
-def _metadata(model_id: str, license: str | None, facts: TrainingFacts | None) -> ModelCardData:
+def _metadata(model: Model, model_id: str, license: str | None, facts: TrainingFacts | None) -> ModelCardData:
     data = ModelCardData(
         language="en",
         license=license,
         library_name="transformers",
-        pipeline_tag="zero-shot-image-classification",
+        pipeline_tag=_HUB_PIPELINES[model.config.model_type],
         tags=["emocapclip", "emotion-recognition", "facial-expression", "arxiv:2507.21015", "custom_code"],
     )
     if facts is None:

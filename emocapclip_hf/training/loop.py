@@ -25,4 +25,8 @@ def train(
     SIGTERM and Ctrl-C end the run after the step in progress, which is saved: `TrainingInterrupted`, a `SystemExit`
     with the status 143 or 130. What cannot be gone on from raises, with the last good checkpoint intact.
     """
+    if args.captioner.is_wanted:
+        from .captioner_trainer import CaptionerTrainer
+
+        return CaptionerTrainer(args, materials, objective).run()
     return Trainer(args, materials, objective).run()

@@ -50,7 +50,7 @@ def write_results(
     if metrics is None:
         metrics = evaluate(materials.model, materials.processor, materials.test, Path(args.data.dataset).name)
     _write_whole(folder / "metrics.json", json.dumps(dict(metrics), indent=1) + "\n")
-    answers = zero_shot_answers(materials)
+    answers = zero_shot_answers(materials) if hasattr(materials.model, "get_text_features") else None
     facts = training_facts(materials, args, metrics, _group_recalls(materials, answers))
     _write_card(materials, args, args.hub.hub_model_id or str(folder / "model"), folder / "model", facts)
     _draw_pictures(materials, folder, answers)
@@ -140,7 +140,7 @@ def _draw_pictures(materials: Materials, folder: Path, answers: ZeroShotAnswers 
         draw_loss_curves(folder / "log.jsonl", folder / "loss.png")
     if answers is not None:
         draw_contact_sheet(materials.test, answers, folder / "zero-shot.png")
-    if materials.model.local_head is not None:
+    if getattr(materials.model, "local_head", None) is not None:
         draw_attention_maps(materials.model, materials.processor, materials.test, folder / "attention.png")
 
 

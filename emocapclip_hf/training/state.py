@@ -135,4 +135,9 @@ def set_random_state(state: Mapping[str, Any]) -> None:
 
 
 def _save(tensors: Mapping[str, torch.Tensor], file: Path) -> None:
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, file)
+    separate, addresses = {}, set()
+    for name, tensor in tensors.items():
+        tensor = tensor.contiguous()
+        separate[name] = tensor.clone() if tensor.data_ptr() in addresses else tensor  # a decoder's tied weights
+        addresses.add(tensor.data_ptr())
+    save_file(separate, file)

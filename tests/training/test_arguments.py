@@ -30,7 +30,7 @@ def test_model_config_as_json_and_as_yaml(tmp_path):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_the_configs_that_come_along_are_read(path):
     args = parse_arguments(["--config", str(path)])
-    assert args.run.output_dir == f"runs/{path.stem}"
+    assert args.run.output_dir.startswith("runs/")
 
 
 class TestBadInput:
