@@ -16,6 +16,16 @@ from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, PreTraine
 
 from emocapclip_hf.processing import EmoCapCLIPProcessor
 
+_ORIGINS = (
+    "_name_or_path",
+    "_commit_hash",
+    "architectures",
+    "auto_map",
+    "dtype",
+    "torch_dtype",
+    "transformers_version",
+)
+
 
 @dataclass
 class Checkpoint:
@@ -53,6 +63,8 @@ def load_checkpoint(name: str, dtype: str = "float32", revision: str | None = No
             )
     tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
     tokenizer.model_max_length = min(tokenizer.model_max_length, model.config.text_config.max_position_embeddings)
+    if "siglip" in model.config.text_config.model_type:
+        tokenizer.init_kwargs["padding"] = "max_length"  # its text tower reads the last position
     image_processor = AutoImageProcessor.from_pretrained(name, revision=revision)
     commit = getattr(model.config, "_commit_hash", None)
     return Checkpoint(
@@ -83,6 +95,11 @@ def preprocessing_fingerprint(processor: EmoCapCLIPProcessor) -> str:
 
 
 def _canonical(settings: Mapping[str, Any]) -> bytes:
-    # Not part of what is computed: the place it was loaded from and the version that wrote it.
-    kept = {key: value for key, value in settings.items() if key not in ("_name_or_path", "transformers_version")}
-    return json.dumps(kept, sort_keys=True, default=str).encode()
+    return json.dumps(_computed_with(settings), sort_keys=True, default=str).encode()
+
+
+def _computed_with(settings: Any) -> Any:
+    """Settings, at every depth, without those that say where they came from and not what is computed."""
+    if not isinstance(settings, Mapping):
+        return settings
+    return {key: _computed_with(value) for key, value in settings.items() if key not in _ORIGINS}
