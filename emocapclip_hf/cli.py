@@ -34,6 +34,7 @@ COMMANDS = {
         "emocapclip_hf.eval.benchmarks.command", "benchmarks", "list the benchmarks and the layouts they are read in"
     ),
     "eval": Command("emocapclip_hf.eval.command", "eval", "evaluate checkpoints on benchmarks"),
+    "report": Command("emocapclip_hf.eval.report", "report", "make tables and pictures of evaluation results"),
 }
 
 

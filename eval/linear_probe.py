@@ -29,6 +29,7 @@ from .logistic_path import LinearHead, logistic_path
 from .metrics.functions import action_unit_f1, f1_per_label, uar, war
 from .nearest import nearest
 from .results import Metric, Result, bootstrap
+from .scored_rows import MEAN_OVER_FOLDS
 from .splits import Fold, Part, Vectors
 from .thresholds import best_thresholds
 from .zero_shot import class_list, classification_metrics
@@ -171,7 +172,7 @@ def run(
         "folds": [fold.number for fold in folds],
     }
     if len(folds) > 1:
-        protocol["fold"] = "mean over folds"
+        protocol["fold"] = MEAN_OVER_FOLDS
     return Result(
         "linear-probe",
         protocol["benchmark"],

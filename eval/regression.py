@@ -22,6 +22,7 @@ from .benchmarks import protocol_of
 from .checkpoint import Checkpoint
 from .metrics.functions import ccc, pcc, rmse, sagr
 from .results import Metric, Result, bootstrap
+from .scored_rows import MEAN_OVER_FOLDS
 from .splits import Fold, Part, Vectors
 
 ALPHAS = np.logspace(-6, 6, 45)  # penalty for each row, for features of mean square 1
@@ -148,7 +149,7 @@ def run(
         alphas.append(dict(zip(names, ridge.alphas.tolist(), strict=True)))
     metrics = _metrics(names, predicted, truth, sequences, ccc_kind, ccc_over)
     if len(folds) > 1:
-        protocol["fold"] = "mean over folds"
+        protocol["fold"] = MEAN_OVER_FOLDS
     settings = {
         "features": "pooled output of the vision tower, before the projection",
         "ccc": f"{ccc_kind}, over {'all rows' if ccc_over == 'all' else 'each video, then the mean'}",
