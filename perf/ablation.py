@@ -35,7 +35,7 @@ def mining(**rules) -> list[str]:
 
 
 def every_level(**rule) -> dict:
-    return dict.fromkeys(("global", "summary", "local"), {"guided_by": "text", **rule})
+    return {level: {"guided_by": "text", **rule} for level in ("global", "summary", "local")}
 
 
 LATE = {"warmup_steps": 250}  # a new model has nothing to guide with before
