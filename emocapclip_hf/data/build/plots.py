@@ -25,7 +25,8 @@ def draw_statistics(statistics: Statistics, path: Path, paper_words: int) -> Non
         (paper_words, "EmoCap100K (paper)", _ORANGE),
     ):
         words.axvline(place, color=colour, linestyle="--", label=f"{what}: {place:.0f}")
-    words.legend()
+    words.legend(loc="upper left")
+    words.margins(y=0.2)  # room for it
     words.set(title="Words a caption", xlabel="words", ylabel="captions")
     captions = max(1, statistics.words.total())
     per_region = {region: count / captions for region, count in statistics.regions.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ class ReplyJournal:
         return None
 
     def append(self, request: Request, reply: Reply) -> None:
-        line = {"request": asdict(request), "reply": asdict(reply)}
+        line = {"request": vars(request), "reply": vars(reply)}
         content = json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         place = self._file.seek(0, os.SEEK_END)
         self._file.write(content)
