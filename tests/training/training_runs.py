@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from multiprocessing import get_context, set_forkserver_preload
+from multiprocessing import get_context, set_forkserver_preload, set_start_method
 from pathlib import Path
 
 import torch
@@ -48,7 +48,7 @@ class Run:
         for process in self.processes:
             process.start()
 
-    def wait(self, timeout: float = 240) -> list[int | None]:
+    def wait(self, timeout: float = 400) -> list[int | None]:
         """The exit statuses, in the order of ranks."""
         end = time.monotonic() + timeout
         for process in self.processes:
@@ -66,7 +66,7 @@ class Run:
             if process.is_alive():
                 os.kill(process.pid, number)
 
-    def wait_for_step(self, step: int, timeout: float = 240) -> None:
+    def wait_for_step(self, step: int, timeout: float = 400) -> None:
         end = time.monotonic() + timeout
         while not any(line["step"] >= step for line in log_lines(self.folder)):
             assert time.monotonic() < end and any(process.is_alive() for process in self.processes), self.said
@@ -79,6 +79,7 @@ class Run:
 
 def _process(rank: int, processes: int, port: int, output: Path, arguments: list[str], prepare: Callable) -> None:
     torch.set_num_threads(1)
+    set_start_method("fork", force=True)  # of data workers: as in a process that was not forked from a server itself
     with output.open("w") as file:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)

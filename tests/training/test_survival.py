@@ -1,0 +1,200 @@
+"""Whatever ends a run, it goes on as if nothing had been; what cannot be gone on from is said, and nothing is lost."""
+
+import json
+import os
+import random
+import resource
+import signal
+import time
+from functools import partial
+
+import psutil
+import pytest
+from training_runs import Run, checkpoint, flags, log_lines, same, weights
+
+from emocapclip_hf.objective import GlobalLocalObjective
+from emocapclip_hf.training import parse_arguments, train
+
+pytestmark = pytest.mark.slow
+STEPS = 24
+MINING = '{"global": {"guided_by": "cross", "top_k": 2}, "local": {"guided_by": "agree", "top_k": 4}}'
+TOWER = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+DROPOUT = {**TOWER, "attention_dropout": 0.1}
+MODEL = {"vision_config": {**DROPOUT, "patch_size": 8}, "text_config": DROPOUT, "projection_dim": 32}
+# Everything that has a state: averages, mining by one of them, workers, a schedule, dropout.
+OPTIONS = (
+    *("--model-config", json.dumps(MODEL)),
+    *("--max-steps", STEPS, "--save-steps", 2, "--eval-steps", 1000, "--dataloader-num-workers", 2),
+    *("--mining", MINING, "--mining-guide", "ema", "--mining-ema-decay", 0.9, "--ema-decay", 0.9),
+    *("--local-weight", "[[0,0],[9,1]]", "--gradient-accumulation-steps", 2, "--per-device-train-batch-size", 8),
+    *("--synthfaces-rows", 70, 20, 20),  # an epoch is eight batches, four steps
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing happens to."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    Run(folder, *OPTIONS).finish()
+    return folder
+
+
+def assert_same_end(folder, whole):
+    for name in ("model", "average", "guide", "optimizer"):
+        assert same(weights(folder, STEPS, name), weights(whole, STEPS, name)), name
+    lines = [[line["step"] for line in log_lines(each, "loss")] for each in (folder, whole)]
+    assert lines[0] == lines[1] == list(range(1, STEPS + 1))
+
+
+def test_killed_at_ten_moments_it_ends_where_it_would_have_ended(whole, tmp_path):
+    """SIGKILL, also in the middle of a save; the weights at the end are the same to the last bit."""
+    folder, moments, caught_saving = tmp_path / "killed", random.Random(0), 0
+    for attempt in range(10):
+        before = set(folder.glob("checkpoint*"))
+        run = Run(folder, *OPTIONS, "--resume")
+        if attempt % 2:
+            wait_until(lambda: any(folder.glob(".partial-checkpoint*/*")), run)
+        else:
+            wait_until(lambda before=before: set(folder.glob("checkpoint*")) - before, run)
+            time.sleep(moments.uniform(0, 0.2))
+        run.send(signal.SIGKILL)
+        assert run.wait() == [-signal.SIGKILL], run.said
+        caught_saving += any(folder.glob(".partial-checkpoint*"))
+    assert caught_saving >= 2
+    Run(folder, *OPTIONS, "--resume").finish()
+    assert_same_end(folder, whole)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_told_to_end_it_saves_its_step_and_goes_on_later(number, status, whole, tmp_path):
+    folder = tmp_path / "told"
+    run = Run(folder, *OPTIONS, "--save-steps", 1000)
+    run.wait_for_step(3)
+    for process in (psutil.Process(run.processes[0].pid), *psutil.Process(run.processes[0].pid).children()):
+        process.send_signal(number)  # to the workers too, as a terminal and a cluster's scheduler do
+    assert run.wait() == [status], run.said
+    (saved,) = folder.glob("checkpoint*")
+    assert f"{number.name}: ended after step {int(saved.name[-8:])}, which is saved" in run.said
+    assert "Traceback" not in run.said
+    Run(folder, *OPTIONS, "--resume").finish()
+    assert_same_end(folder, whole)
+
+
+def test_one_process_of_two_told_to_end_takes_the_other_along(tmp_path):
+    run = Run(tmp_path / "told", "--max-steps", 1000, "--per-device-train-batch-size", 8, processes=2)
+    run.wait_for_step(2)
+    run.send(signal.SIGTERM, rank=1)
+    assert run.wait(60) == [143, 143], run.said
+    assert json.loads(next((tmp_path / "told").glob("checkpoint*/*state.json")).read_text())["processes"] == 2
+
+
+class TestADeadProcess:
+    """Ends the others at once; and none of them hangs in a collective that nobody answers."""
+
+    def test_one_of_two_ranks(self, tmp_path):
+        run = Run(tmp_path / "run", "--max-steps", 100_000, "--per-device-train-batch-size", 8, processes=2)
+        run.wait_for_step(2)
+        run.send(signal.SIGKILL, rank=1)
+        statuses = run.wait(60)
+        assert statuses == [1, -signal.SIGKILL] and "Traceback" in run.said, run.said
+
+    def test_a_rank_that_hangs(self, tmp_path):
+        run = Run(
+            tmp_path / "run",
+            *("--max-steps", 100_000, "--per-device-train-batch-size", 8, "--ddp-timeout", 5),
+            processes=2,
+        )
+        run.wait_for_step(2)
+        run.send(signal.SIGSTOP, rank=1)
+        statuses = run.wait(60)
+        assert statuses[0] == 1 and "Timed out" in run.said, run.said
+
+    def test_a_data_worker(self, tmp_path):
+        run = Run(tmp_path / "run", "--max-steps", 100_000, "--dataloader-num-workers", 2)
+        run.wait_for_step(2)
+        workers = psutil.Process(run.processes[0].pid).children()
+        assert len(workers) == 2
+        workers[0].kill()
+        assert run.wait(60) == [1] and "DataLoader worker" in run.said, run.said
+
+
+class TestFaultsOfTheDisk:
+    def test_no_room_for_a_checkpoint(self, tmp_path):
+        folder = tmp_path / "run"
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+        class FullFromStep4(GlobalLocalObjective):
+            def __call__(self, embeddings, step=0, **kwargs):
+                if step == 3:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+                return super().__call__(embeddings, step, **kwargs)
+
+        options = ("--save-steps", 2, "--eval-steps", 1000)
+        try:
+            with pytest.raises(OSError, match=r"could not write checkpoint-00000004 .*checkpoint-00000002 is whole"):
+                train(parse_arguments(flags(folder, *options)), objective=FullFromStep4())
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert [path.name for path in folder.glob("checkpoint*")] == ["checkpoint-00000002"]
+        train(parse_arguments(flags(folder, *options, "--resume")))
+        train(parse_arguments(flags(tmp_path / "whole", *options)))
+        assert same(weights(folder, 6), weights(tmp_path / "whole", 6))
+
+    def test_a_file_where_the_folder_should_be(self, tmp_path):
+        (tmp_path / "run").write_text("")
+        with pytest.raises(OSError, match=r"cannot write to .*run.*Pass another --output-dir"):
+            train(parse_arguments(flags(tmp_path / "run")))
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+    def test_a_folder_that_may_not_be_written(self, tmp_path):
+        tmp_path.chmod(0o500)
+        with pytest.raises(PermissionError, match=r"cannot write to .*Pass another --output-dir"):
+            train(parse_arguments(flags(tmp_path / "run")))
+
+
+class Poisoned(GlobalLocalObjective):
+    """The loss at step 2 is no number."""
+
+    def __call__(self, embeddings, step=0, **kwargs):
+        output = super().__call__(embeddings, step, **kwargs)
+        if step == 2:
+            output.loss = output.loss * float("nan")
+        return output
+
+
+class PoisonedOnOneProcess(GlobalLocalObjective):
+    """The last process' embeddings at step 2 are no numbers."""
+
+    def __call__(self, embeddings, step=0, **kwargs):
+        if step == 2 and os.environ.get("RANK", "1") == "1":
+            embeddings.image = embeddings.image * float("nan")
+        return super().__call__(embeddings, step, **kwargs)
+
+
+@pytest.mark.parametrize("objective", [Poisoned, PoisonedOnOneProcess])
+class TestNotFinite:
+    def test_stops(self, objective, tmp_path):
+        args = parse_arguments(flags(tmp_path, "--save-steps", 1))
+        with pytest.raises(FloatingPointError, match=r"Step 2: .* not finite.*--on-nan skip"):
+            train(args, objective=objective())
+        assert max(path.name for path in tmp_path.glob("checkpoint*")) == "checkpoint-00000002"
+
+    def test_is_skipped(self, objective, tmp_path):
+        args = parse_arguments(flags(tmp_path, "--on-nan", "skip"))
+        trained = train(args, objective=objective()).model
+        assert all(parameter.isfinite().all() for parameter in trained.parameters())
+        assert log_lines(tmp_path, "loss")[-1]["skipped_steps"] == 1
+
+    def test_is_skipped_by_all_processes(self, objective, tmp_path):
+        options = ("--on-nan", "skip", "--per-device-train-batch-size", 8)
+        Run(tmp_path / "two", *options, processes=2, prepare=partial(dict, objective=objective())).finish()
+        trained = weights(tmp_path / "two", 6)
+        assert all(value.isfinite().all() for value in trained.values())
+        assert json.loads((checkpoint(tmp_path / "two", 6) / "trainer_state.json").read_text())["processes"] == 2
+
+
+def wait_until(condition, run, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert run.processes[0].is_alive() and time.monotonic() < end, run.said
+        time.sleep(0.0005)
