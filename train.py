@@ -32,25 +32,30 @@ def main() -> None:
             print(result)
         return
     materials = train(args)
-    state = PartialState()
+    state = PartialState()  # of the processes that trained, who now evaluate
     if state.is_main_process:
         write_model(materials, args)
     state.wait_for_everyone()
     metrics = evaluate_run(materials, args)
+    state.destroy_process_group()
     if state.is_main_process:
         for name, value in write_results(materials, args, metrics).items():
             print(f"{value:8.3f}  {name}")
-        try_it(Path(args.run.output_dir))
+        try_it(Path(args.run.output_dir), is_captioner=args.captioner.is_wanted)
         if args.hub.push_to_hub and not publish_results(args):
             sys.exit(1)
 
 
-def try_it(folder: Path) -> None:
-    """What a user does next: load what was written, and classify one face by text through the pipeline."""
-    classify = transformers.pipeline("zero-shot-image-classification", model=str(folder / "model"))
-    face = str(folder / "face.png")
-    for answer in classify(face, candidate_labels=list(EMOTIONS), hypothesis_template="a face that shows {}"):
-        print(f"{answer['score']:8.1%}  {face} shows {answer['label']}")
+def try_it(folder: Path, is_captioner: bool = False) -> None:
+    """What a user does next: load what was written, and let the pipeline describe or classify one face."""
+    model, face = str(folder / "model"), str(folder / "face.png")
+    if is_captioner:
+        described = transformers.pipeline("image-text-to-text", model=model)(face, text="")
+        print(f"{face}: {described[0]['generated_text']}")
+    else:
+        classify = transformers.pipeline("zero-shot-image-classification", model=model)
+        for answer in classify(face, candidate_labels=list(EMOTIONS), hypothesis_template="a face that shows {}"):
+            print(f"{answer['score']:8.1%}  {face} shows {answer['label']}")
     print(f"{folder / 'model'} holds the model in Hub format, with its card")
 
 

@@ -40,10 +40,16 @@ _NUMBERS = datasets.List(datasets.Value("float32"))
 
 def evaluate_run(materials: Materials, args: TrainingArguments) -> dict[str, float]:
     """
-    Evaluate the model of a run on its own dataset; result files go to `results/` in the run's folder.
+    Evaluate the model of a run on its own dataset; result files go to `results/` in the run's folder. Of a captioner:
+    how likely it finds the captions.
 
     Every process calls this. Returns the headlines, task/benchmark/metric → number.
     """
+    if args.captioner.is_wanted:
+        from emocapclip_hf.training.captioner_setup import evaluate_captioner
+
+        name, prompt = Path(args.data.dataset).name, args.captioner.prompt
+        return evaluate_captioner(materials.model, materials.processor, materials.test, name, prompt)
     folder = Path(args.run.output_dir)
     model = materials.model.eval()
     checkpoint = Checkpoint(str(folder / "model"), model_fingerprint(model), model, materials.processor)

@@ -70,7 +70,8 @@ class TrainingLog:
 
     def close(self) -> None:
         self.bar.close()
-        self.accelerator.end_training()
+        for tracker in self.accelerator.trackers:  # not `end_training`: the processes have yet to evaluate together
+            tracker.finish()
 
     def _append(self, step: int, figures: dict[str, float]) -> None:
         if self.is_main:
