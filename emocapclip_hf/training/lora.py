@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -33,3 +34,18 @@ def add_adapters(model: EmoCapCLIPModel, rank: int, alpha: float, target_modules
 def merge_adapters(adapted: PeftModel) -> EmoCapCLIPModel:
     """The plain model that was given to `add_adapters`, with what its adapters have learnt."""
     return adapted.merge_and_unload()
+
+
+def merged_copy(model: EmoCapCLIPModel) -> EmoCapCLIPModel:
+    """The plain model with what adapters have learnt so far, while they go on learning; itself if it has none."""
+    if not any(".lora_" in name for name, _ in model.named_parameters()):
+        return model
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    copied = copy.deepcopy(model)
+    adapted = {name: module for name, module in copied.named_modules() if isinstance(module, BaseTunerLayer)}
+    for name, module in adapted.items():
+        module.merge()
+        parent, _, own = name.rpartition(".")
+        setattr(copied.get_submodule(parent), own, module.get_base_layer())
+    return copied

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from huggingface_hub import CommitInfo, HfApi
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from ..hub.push import BackgroundPush, first_line, push_model, worth_another_try
 from .arguments import TrainingArguments
+from .lora import merged_copy
 from .results import save_model
 from .setup import Materials
 
@@ -49,6 +51,7 @@ class RunPublisher:
         """Publish the model as it is, in the background; not if the last push is still under way."""
         if self.args.hub.hub_strategy != "every_save" or self._pushes.busy:
             return
+        materials = replace(materials, model=merged_copy(materials.model))
         snapshot = save_model(materials, self.args, self.folder / SNAPSHOT, metrics={}, step=step)
         message = f"Step {step:,} of {self.args.optimisation.max_steps:,}"
         self._pushes.start(lambda: self._push_and_remove(snapshot, message))

@@ -7,10 +7,12 @@ import pytest
 import torch
 from hub_fixtures import REPO, run_python
 from PIL import Image
+from safetensors.torch import load
 
 from emocapclip_hf import EmoCapCLIPModel, EmoCapCLIPProcessor
 from emocapclip_hf.hub.push import ATTEMPTS
 from emocapclip_hf.training import parse_arguments, publish_results, train, write_model, write_results
+from emocapclip_hf.training.setup import prepare_materials
 
 pytestmark = pytest.mark.slow
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "synthfaces-smoke.yaml"
@@ -91,6 +93,19 @@ def test_at_the_end_alone(hub, api, signed_in, tmp_path):
     run(arguments(tmp_path, "--hub-strategy", "end"))
     assert publish_results(arguments(tmp_path))
     assert [commit.title for commit in api.list_repo_commits(REPO)] == ["Step 6, with results", "initial commit"]
+
+
+def test_what_is_published_on_the_way_is_a_plain_model_too(hub, api, signed_in, tmp_path):
+    """With LoRA, what the adapters have learnt so far is in the weights."""
+    run(arguments(tmp_path, "--lora-rank", "2", "--learning-rate", "0.05"))
+    assert publish_results(arguments(tmp_path))
+    name = f"models/{REPO}"
+    commits = [hub.store.commit(name, each.commit_id)["files"] for each in api.list_repo_commits(REPO)[:2]]
+    end, halfway = (load(hub.store.blob(files["model.safetensors"]["sha256"])) for files in commits)
+    start = prepare_materials(arguments(tmp_path)).model.state_dict()
+    assert start.keys() == halfway.keys() == end.keys()
+    layer = "vision_model.encoder.layers.0.self_attn.q_proj.weight"
+    assert not start[layer].equal(halfway[layer]) and not halfway[layer].equal(end[layer])
 
 
 @pytest.mark.parametrize("token", ["hf_stranger", "hf_wrong", ""])
