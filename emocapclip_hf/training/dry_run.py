@@ -57,9 +57,9 @@ class DryRun:
         """The tables that people read."""
         lines = [f"{'parameters':<34}{'all':>16}{'trained':>16}"]
         lines += [f"  {part:<32}{every:>16,}{trained:>16,}" for part, (every, trained) in self.parameters.items()]
-        lines += ["", f"{'memory of one process':<34}{'GiB':>16}"]
+        lines += ["", "memory of one process"]
         memory = self.memory | {"total": sum(self.memory.values())}
-        lines += [f"  {what:<32}{size / 2**30:>16.2f}" for what, size in memory.items()]
+        lines += [f"  {what:<32}{size_of(size):>16}" for what, size in memory.items()]
         lines += ["", f"{'time':<34}{'steps':>16}{'faces':>16}{'takes':>16}"]
         faces = self.faces_per_process * self.processes
         epoch = max(1, self.faces // faces)
@@ -72,6 +72,8 @@ class DryRun:
 
 def dry_run(args: TrainingArguments) -> DryRun:
     """Build the model of a recipe with random weights, take small steps on random data, and scale what they took."""
+    if args.captioner.is_wanted:
+        raise ValueError("--dry-run knows contrastive training only; leave it out to train a captioner")
     torch.manual_seed(args.run.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = planned_config(args)
@@ -208,3 +210,10 @@ def duration(seconds: float) -> str:
         if seconds >= enough:
             return f"{seconds / size:.0f} {name}"
     return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
+
+
+def size_of(count: int) -> str:
+    """Bytes as people read them."""
+    if count >= 2**30:
+        return f"{count / 2**30:.2f} GiB"
+    return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count / 2**10:.0f} KiB"

@@ -8,10 +8,11 @@ import torch
 
 from emocapclip_hf import EmoCapCLIPModel
 from emocapclip_hf.training import parse_arguments
-from emocapclip_hf.training.dry_run import count_parameters, dry_run, planned_config, random_batch
+from emocapclip_hf.training.dry_run import count_parameters, dry_run, planned_config, random_batch, size_of
 from emocapclip_hf.training.setup import prepare_model
 
-CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
+FOLDER = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = sorted([*FOLDER.glob("synthfaces*.yaml"), *FOLDER.glob("emocap100k-*.yaml")])
 SMOKE = next(path for path in CONFIGS if path.stem == "synthfaces-smoke")
 
 
@@ -58,10 +59,16 @@ def test_activations_grow_with_the_batch_and_shrink_with_chunks():
 
 
 def test_people_read_tables():
+    assert [size_of(each) for each in (3000, 3 * 2**20, 3 * 2**30)] == ["3 KiB", "3.0 MiB", "3.00 GiB"]
     printed = str(replace(dry_run(planned(SMOKE)), processes=2))
     assert "text tower" in printed and "activations of 16 faces" in printed
     (epoch,) = [line.split() for line in printed.splitlines() if line.startswith("  an epoch")]
     assert epoch[2:4] == ["6", "192"]  # of 200 faces: 6 steps of 2 x 16
+
+
+def test_a_captioner_is_refused():
+    with pytest.raises(ValueError, match="knows contrastive training only"):
+        dry_run(planned(FOLDER / "captioner-synthfaces.yaml"))
 
 
 def test_nothing_to_build():
