@@ -34,7 +34,9 @@ _DEFAULT_PROMPTS = {"multi-label": "facial-actions"}  # for others `simple`
 
 def add_eval_arguments(parser: argparse.ArgumentParser, task: str | None = None) -> None:
     if task is None:
-        parser.add_argument("task", choices=[*TASKS, "all"], help="`all`: whatever each benchmark is made for")
+        parser.add_argument(
+            "task", choices=[*TASKS, "all"], help="`all`: what each benchmark is made for, and a report"
+        )
     else:
         parser.set_defaults(task=task)
     what = parser.add_argument_group("what")
@@ -76,7 +78,7 @@ def run_eval(args: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    from .checkpoint import load_checkpoint
+    from .checkpoint import load_checkpoint, process_state
 
     failed = 0
     for name in args.model:  # one at a time: several need not fit into memory together
@@ -92,7 +94,13 @@ def run_eval(args: argparse.Namespace) -> int:
             except (ValueError, OSError, FloatingPointError) as error:
                 failed += 1
                 print(f"error: {task} of {name} on {benchmark.name}: {error}", file=sys.stderr)
-    return 0 if not failed else 2 if failed == len(jobs) * len(args.model) else 1
+    if failed == len(jobs) * len(args.model):
+        return 2
+    if args.task == "all" and process_state().is_main_process:
+        from .report import write_report
+
+        print(write_report(args.output))
+    return 1 if failed else 0
 
 
 def evaluate(task: str, checkpoint: Checkpoint, benchmark: Benchmark, args: argparse.Namespace) -> Result:

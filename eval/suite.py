@@ -23,6 +23,7 @@ from . import linear_probe, regression, retrieval, zero_shot
 from .checkpoint import Checkpoint, model_fingerprint, process_state
 from .embed import shared_scratch
 from .prompts import PROMPT_SETS
+from .report import write_report
 from .results import Result
 from .splits import Fold, Part
 
@@ -40,16 +41,15 @@ _NUMBERS = datasets.List(datasets.Value("float32"))
 
 def evaluate_run(materials: Materials, args: TrainingArguments) -> dict[str, float]:
     """
-    Evaluate the model of a run on its own dataset; result files go to `results/` in the run's folder. Of a captioner:
-    how likely it finds the captions.
+    Evaluate the model of a run on its own dataset; result files and a report of them go to `results/` in the run's
+    folder. Of a captioner: whether its captions are true.
 
     Every process calls this. Returns the headlines, task/benchmark/metric → number.
     """
     if args.captioner.is_wanted:
-        from emocapclip_hf.training.captioner_setup import evaluate_captioner
+        from . import captioning
 
-        name, prompt = Path(args.data.dataset).name, args.captioner.prompt
-        return evaluate_captioner(materials.model, materials.processor, materials.test, name, prompt)
+        return captioning.evaluate_run(materials, args)
     folder = Path(args.run.output_dir)
     model = materials.model.eval()
     checkpoint = Checkpoint(str(folder / "model"), model_fingerprint(model), model, materials.processor)
@@ -61,6 +61,8 @@ def evaluate_run(materials: Materials, args: TrainingArguments) -> dict[str, flo
             if process_state().is_main_process:
                 result.save(folder / "results")
             metrics |= {name: value for name, value in result.flat().items() if _is_headline(name)}
+    if process_state().is_main_process:
+        write_report(folder / "results")
     return metrics
 
 

@@ -63,6 +63,7 @@ def test_all_does_what_each_benchmark_is_made_for(evaluate, faces_on_disk, tmp_p
     assert evaluate("all", "--data-root", faces_on_disk, "--no-few-shot") == 0
     results = [Result.load(path) for path in sorted((tmp_path / "results").glob("*.json"))]
     assert [found.task for found in results] == ["linear-probe", "zero-shot"]
+    assert (tmp_path / "results" / "report" / "report.md").is_file()
 
 
 def test_a_plain_clip_model_goes_through_the_same_command(evaluate, faces_on_disk, tmp_path, processor, result):
