@@ -22,6 +22,19 @@ def train(
     Returns:
         The materials, with the trained model, on the device it was trained on.
 
+    Example, with a dataset, a model and an objective of one's own (each may be left out):
+
+    ```python
+    args = parse_arguments(["--config", "configs/synthfaces.yaml", "--output-dir", "runs/mine", "--max-steps", "500"])
+    splits = load_emocap("faces/", columns={"image": "file", "caption": "paragraph"})
+    model = EmoCapCLIPModel.from_pretrained("runs/synthfaces/model")
+    processor = EmoCapCLIPProcessor.from_pretrained("runs/synthfaces/model")
+    materials = Materials(splits["train"], splits["validation"], splits["test"], processor, model)
+    objective = GlobalLocalObjective(ObjectiveOptions(summary_weight=0.0))
+    trained = train(args, materials, objective)
+    trained.model.save_pretrained("faces-model")
+    ```
+
     SIGTERM and Ctrl-C end the run after the step in progress, which is saved: `TrainingInterrupted`, a `SystemExit`
     with the status 143 or 130. What cannot be gone on from raises, with the last good checkpoint intact.
     """
