@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-transformers train lint format clean
+.PHONY: help install test test-transformers test-peers train build-demo lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -27,8 +27,24 @@ test-transformers: install ## transformers' own test suites on our classes (down
 	suite=$$($(BIN)/python tests/transformers_suite/fetch_suite.py) && \
 	TRANSFORMERS_SUITE="$$suite" $(BIN)/python -m pytest tests/transformers_suite $(PYTEST_ARGS)
 
+# clip_benchmark wants torchvision and more; its metrics do not. So it comes alone, on top of the locked packages, with
+# a numpy that still makes a number of an array of one, as it does.
+PEERS := .venv-peers
+$(PEERS)/installed: $(VENV)/installed Makefile
+	$(BIN)/python -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --no-deps clip_benchmark==1.6.2 'numpy<2.4'
+	site() { "$$1" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }; \
+	echo "import site; site.addsitedir('$$(site $(BIN)/python)')" > "$$(site $(PEERS)/bin/python)/locked.pth"
+	touch $@
+
+test-peers: $(PEERS)/installed ## our checkpoint in clip_benchmark's metric code, against ours (CHECKPOINT=folder)
+	CHECKPOINT="$(CHECKPOINT)" $(PEERS)/bin/python -m pytest tests/peers -s $(PYTEST_ARGS)
+
 train: install ## the main job: SynthFaces, a small model trained on it, its metrics in runs/synthfaces
 	$(BIN)/python train.py --config configs/synthfaces.yaml $(TRAIN_ARGS)
+
+build-demo: install ## films of SynthFaces -> captioned dataset -> a minute of training -> zero-shot, in runs/build-demo
+	PYTHONPATH=tests/data/build $(BIN)/python -m build_demo runs/build-demo $(TRAIN_ARGS)
 
 lint: install ## what `make test` checks of the style
 	$(BIN)/ruff check .
@@ -39,4 +55,4 @@ format: install ## put the code in shape
 	$(BIN)/ruff format .
 
 clean: ## remove the environment and everything built
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(PEERS) build dist *.egg-info

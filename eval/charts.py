@@ -50,23 +50,23 @@ def draw_radar(spokes: Mapping[str, Mapping[str, Metric]], path: Path) -> Path:
 def draw_confusions(details: Mapping[str, Mapping[str, Any]], path: Path) -> Path:
     """For each model, of every true class (row) the share in per cent that was taken for each class (column)."""
     labels = next(iter(details.values()))["labels"]
-    side = max(4.2, 0.52 * len(labels) + 1.6)
-    figure, rows = plt.subplots(1, len(details), figsize=(side * len(details), side), squeeze=False)
-    for place, (axes, (model, one)) in enumerate(zip(rows[0], details.items(), strict=True)):
+    few = len(labels) <= _MOST_NUMBERS
+    side = max(4.2, (0.52 if few else 0.2) * len(labels) + 1.6)
+    down, across = (1, len(details)) if few else (len(details), 1)  # large ones below each other, to fit a page
+    figure, places = plt.subplots(down, across, figsize=(side * across, side * down), squeeze=False)
+    for number, (axes, (model, one)) in enumerate(zip(places.flat, details.items(), strict=True)):
         counts = np.array(one["confusion"], dtype=float)
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         axes.set_title(model, fontsize=12)
-        axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(labels)), labels if place == 0 else [])
-        axes.set_xlabel("predicted")
-        if place == 0:
-            axes.set_ylabel("true")
-        axes.tick_params(labelsize=9 if len(labels) <= _MOST_NUMBERS else 7, length=0)
-        if len(labels) <= _MOST_NUMBERS:
-            for (true, predicted), share in np.ndenumerate(shares):
-                colour = "white" if share > 0.5 else "#333333" if share >= 0.005 else "#BBBBBB"
-                axes.text(predicted, true, f"{100 * share:.0f}", ha="center", va="center", color=colour, fontsize=8.5)
+        turn = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if few else {"rotation": 90}
+        axes.set_xticks(range(len(labels)), labels, **turn)
+        axes.set_yticks(range(len(labels)), labels if number == 0 or not few else [])
+        axes.set(xlabel="predicted", ylabel="true" if number == 0 or not few else "")
+        axes.tick_params(labelsize=9 if few else 7.5, length=0)
+        for (true, predicted), share in np.ndenumerate(shares) if few else ():
+            colour = "white" if share > 0.5 else "#333333" if share >= 0.005 else "#BBBBBB"
+            axes.text(predicted, true, f"{100 * share:.0f}", ha="center", va="center", color=colour, fontsize=8.5)
     figure.tight_layout()
     return _save(figure, path)
 
@@ -75,20 +75,21 @@ def draw_per_class(values: Mapping[str, Mapping[str, float]], title: str, path: 
     """A group of bars for each label, a bar for each model."""
     labels = list(dict.fromkeys(label for one in values.values() for label in one))
     width = 0.8 / len(values)
-    figure, axes = plt.subplots(figsize=(max(6.0, 0.28 * len(labels) * len(values) + 0.5 * len(labels) + 1), 4.2))
+    figure, axes = plt.subplots(figsize=(8, len(labels) * (0.2 * len(values) + 0.14) + 0.9))
     for number, (model, one) in enumerate(values.items()):
-        heights = [one.get(label, np.nan) for label in labels]
+        lengths = [one.get(label, np.nan) for label in labels]
         places = np.arange(len(labels)) + (number - (len(values) - 1) / 2) * width
-        bars = axes.bar(places, heights, width * 0.92, color=COLOURS[number % len(COLOURS)], label=model)
-        written = [f"{100 * height:.0f}" if np.isfinite(height) else "" for height in heights]
-        axes.bar_label(bars, written, fontsize=8, padding=1)
-    axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor")
-    axes.set_ylim(0, 1.08)
-    axes.set_ylabel(title)
+        bars = axes.barh(places, lengths, width * 0.92, color=COLOURS[number % len(COLOURS)], label=model)
+        written = [f"{100 * length:.0f}" if np.isfinite(length) else "" for length in lengths]
+        axes.bar_label(bars, written, fontsize=8, padding=2)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_xlim(0, 1.05)
+    axes.set_xlabel(title)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.yaxis.grid(color="#DDDDDD")
+    axes.xaxis.grid(color="#DDDDDD")
     axes.set_axisbelow(True)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=len(values), frameon=False)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(values), frameon=False)
     return _save(figure, path)
 
 

@@ -164,8 +164,8 @@ def test_confusions_are_shares_of_the_true_class(drawn, tmp_path):
 def test_a_bar_for_each_label_and_model(drawn, tmp_path):
     values = {"ours": {"anger": 0.5, "joy": 0.75}, "theirs": {"anger": 0.25, "joy": float("nan")}}
     draw_per_class(values, "Recall", tmp_path / "recall.png")
-    heights = [bar.get_height() for bar in drawn[0].axes[0].patches]
-    assert heights[:3] == [0.5, 0.75, 0.25] and np.isnan(heights[3])
+    lengths = [bar.get_width() for bar in drawn[0].axes[0].patches]
+    assert lengths[:3] == [0.5, 0.75, 0.25] and np.isnan(lengths[3])
 
 
 def test_examples_of_one_way_only(tmp_path):
