@@ -29,7 +29,7 @@ class Updates:
     def __init__(self, embedder: nn.Module, args: OptimisationArguments, skip_broken: bool):
         self.args, self.skip_broken = args, skip_broken
         groups = parameter_groups(embedder.model, args.learning_rate, args.weight_decay, args.layer_decay)
-        self.optimizer = torch.optim.AdamW(groups, betas=(args.adam_beta1, args.adam_beta2))
+        self.optimizer = torch.optim.AdamW(groups, betas=(args.adam_beta1, args.adam_beta2), fused=True)
         self.highest_rates = [group["lr"] for group in groups]
         self.skipped = self._skipped_in_a_row = 0
 
