@@ -28,6 +28,7 @@ COMMANDS = {
         f"{_DATA}.synthfaces.command", "synthfaces", "write SynthFaces, the procedural dataset"
     ),
     "data tokenizer": Command(f"{_DATA}.tokenizer_command", "tokenizer", "train a small tokenizer on captions"),
+    "caption": Command("emocapclip_hf.caption_command", "caption", "write what the faces in photographs show"),
     "push": Command("emocapclip_hf.hub.push_command", "push", "publish the model of a run on the Hub"),
     # Evaluation stands above this package, so it is named here and never imported.
     "benchmarks": Command(

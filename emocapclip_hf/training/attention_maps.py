@@ -42,7 +42,7 @@ def draw_attention_maps(
         line[0].imshow(picture)
         line[0].set_title(face.get("emotion") or "", fontsize=10, loc="left", fontweight="bold")
         for axes, sentence, weights in zip(line[1:], sentences, attention, strict=False):
-            _draw_map(axes, picture, sentence, weights)
+            draw_map(axes, picture, sentence, weights)
     figure.savefig(path, dpi=110)
 
 
@@ -62,7 +62,7 @@ def attention_of(
     return pixels.clip(0, 1), attention
 
 
-def _draw_map(axes: Axes, picture: np.ndarray, sentence: str, weights: np.ndarray) -> None:
+def draw_map(axes: Axes, picture: np.ndarray, sentence: str, weights: np.ndarray) -> None:
     height, width = picture.shape[:2]
     grey, extent = picture.mean(axis=2), (0, width, height, 0)
     axes.imshow(grey, cmap="gray", vmin=0, vmax=255 if grey.max() > 1 else 1, extent=extent)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -13,17 +14,24 @@ from torch.nn import functional as F
 from ..data.augmentation import FaceAugmentation
 from ..data.caption import EmoCaption
 from ..data.collator import EmoCapCollator
+from ..data.sentence_tags import tag_sentence
 from ..data.sides import swap_sides
 from ..modeling import EmoCapCLIPForConditionalGeneration
 from ..objective.distributed import sum_over_ranks
 from ..processing import EmoCapCLIPCaptionProcessor
 from ..processing.caption_processing_emocapclip import IGNORED
 
+_ROWS = ("forehead", "brows", "eyelids eyes gaze", "nose", "cheeks", "lips mouth", "jaw", "chin")
+_FROM_THE_TOP = {region: place for place, regions in enumerate(_ROWS) for region in regions.split()}
+_NO_PART, _NO_UNIT = len(_ROWS), 100
+
 
 class CaptionCollator(EmoCapCollator):
     """From rows to pictures and the tokens of their whole captions, padded on the right.
 
-    Where a picture is mirrored, its caption changes sides.
+    Local sentences come in the order of the face, from forehead to chin, whatever order they were written in: what
+    has been said and what is still to say is then easy to tell, for who learns to write such captions and for who
+    reads them. Where a picture is mirrored, its caption changes sides.
     """
 
     def __init__(
@@ -39,7 +47,7 @@ class CaptionCollator(EmoCapCollator):
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         epoch = int(self._epoch)
         changes = [self._draw_change(epoch, row["row"]) for row in rows]
-        captions = [EmoCaption.from_dict(row).to_paragraph() for row in rows]
+        captions = [from_forehead_to_chin(EmoCaption.from_dict(row)).to_paragraph() for row in rows]
         captions = [
             swap_sides(caption) if change is not None and change.flip else caption
             for caption, change in zip(captions, changes, strict=True)
@@ -50,6 +58,23 @@ class CaptionCollator(EmoCapCollator):
             **{name: torch.tensor(values) for name, values in tokens.items()},
             "row": torch.tensor([row["row"] for row in rows]),
         }
+
+
+def from_forehead_to_chin(caption: EmoCaption) -> EmoCaption:
+    """The caption with its local sentences in the order of the face; those about no part of it come last.
+
+    >>> from_forehead_to_chin(EmoCaption("Joy.", ["The lips part.", "It is dark.", "Both brows rise."])).local_captions
+    ['Both brows rise.', 'The lips part.', 'It is dark.']
+    """
+    return replace(caption, local_captions=sorted(caption.local_captions, key=_height))
+
+
+@lru_cache(maxsize=2**16)  # captions repeat their sentences, and a run its captions
+def _height(sentence: str) -> tuple[int, int]:
+    """The uppermost part of the face that a sentence says something of, from 0 on; then its action unit."""
+    tags = tag_sentence(sentence)
+    part = min((_FROM_THE_TOP[region] for region in tags.regions if region in _FROM_THE_TOP), default=_NO_PART)
+    return part, min((mention.unit for mention in tags.mentions), default=_NO_UNIT)
 
 
 @dataclass
