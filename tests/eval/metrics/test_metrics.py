@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 import sklearn.metrics
 
-from emocapclip_hf.eval.metrics import functions
+from emocapclip_hf.eval.metrics import functions, space
 from emocapclip_hf.eval.metrics.functions import (
     action_unit_f1,
     ccc,
@@ -24,7 +24,7 @@ from emocapclip_hf.eval.metrics.functions import (
 )
 
 FOLDER = Path(functions.__file__).parent
-MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("__init__", "functions"))
+MODULES = space.names()
 DRAWS = np.random.default_rng(0)
 LABELS = DRAWS.integers(0, 7, size=(2, 400))
 SERIES = DRAWS.normal(size=(2, 300)) + np.linspace(-1, 1, 300)
@@ -150,7 +150,7 @@ def test_every_metric_is_an_evaluate_module(tmp_path, monkeypatch):
     monkeypatch.chdir(FOLDER.parents[1])
     load = evaluate.load
     monkeypatch.setattr(evaluate, "load", lambda path: load(path, cache_dir=str(tmp_path)))
-    assert set(MODULES) == {"uar", "war", "ccc", "pcc", "rmse", "sagr", "ece", "action_unit_f1"}
+    assert set(MODULES) >= {"uar", "war", "ccc", "pcc", "rmse", "sagr", "ece", "action_unit_f1"}
     for name in MODULES:
         metric = evaluate.load(f"eval/metrics/{name}.py")
         test = doctest.DocTestParser().get_doctest(metric.inputs_description, {}, name, None, 0)
@@ -163,3 +163,16 @@ def test_options_reach_the_function(tmp_path, monkeypatch):
     predictions, references = SERIES
     found = metric.compute(predictions=predictions, references=references, kind="unbiased")
     assert found == {"ccc": pytest.approx(ccc(predictions, references, "unbiased"))}
+
+
+def test_a_metric_as_a_space_loads_from_its_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate.config, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    folder = space.write_space("ccc", tmp_path)
+    written = {path.name for path in folder.iterdir()}
+    assert written == {"ccc.py", "functions.py", "README.md", "app.py", "requirements.txt"}
+    predictions, references = SERIES
+    metric = evaluate.load(str(folder), cache_dir=str(tmp_path))
+    assert metric.compute(predictions=predictions, references=references)["ccc"] == ccc(predictions, references)
+    assert "unbiased" in (folder / "README.md").read_text()
+    with pytest.raises(ValueError, match="no metric 'functions'; there are"):
+        space.write_space("functions", tmp_path)
