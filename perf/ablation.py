@@ -39,8 +39,8 @@ def every_level(**rule) -> dict:
 
 
 LATE = {"warmup_steps": 250}  # a new model has nothing to guide with before
-ALIKE = {"guide": "captions", "guided_by": "text", "by_level": "summary", "threshold": 0.6}
-SENTENCES = {"guide": "captions", "guided_by": "text", "calibration": "cosine", "threshold": 0.8}
+ALIKE = {"guide": "captions", "guided_by": "text", "by_level": "summary", "threshold": 0.7}
+SENTENCES = {"guide": "captions", "guided_by": "text", "calibration": "cosine", "threshold": 0.9}
 ITSELF = {"guide": "self", "guided_by": "text", "threshold": 0.9, **LATE}
 COARSE = {"global": ALIKE, "summary": ALIKE}
 FULL = "+ local, mined"

@@ -26,7 +26,7 @@ class LatentSemantics:
     (True, True)
     """
 
-    def __init__(self, captions: Iterable[str], dim: int = 32):
+    def __init__(self, captions: Iterable[str], dim: int = 16):
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
 
