@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-transformers test-peers train build-demo lint format clean
+.PHONY: help install test test-transformers test-peers train train-captioner build-demo lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -42,6 +42,9 @@ test-peers: $(PEERS)/installed ## our checkpoint in clip_benchmark's metric code
 
 train: install ## the main job: SynthFaces, a small model trained on it, its metrics in runs/synthfaces
 	$(BIN)/python train.py --config configs/synthfaces.yaml $(TRAIN_ARGS)
+
+train-captioner: install ## on top of `make train`: a decoder that writes captions, its metrics in runs/synthfaces-captioner
+	$(BIN)/python train.py --config configs/captioner-synthfaces.yaml $(TRAIN_ARGS)
 
 build-demo: install ## films of SynthFaces -> captioned dataset -> a minute of training -> zero-shot, in runs/build-demo
 	PYTHONPATH=tests/data/build $(BIN)/python -m build_demo runs/build-demo $(TRAIN_ARGS)
