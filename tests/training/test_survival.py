@@ -5,18 +5,21 @@ import os
 import random
 import resource
 import signal
+import threading
 import time
 from functools import partial
+from itertools import count
 
 import psutil
 import pytest
 from training_runs import Run, checkpoint, flags, log_lines, same, weights
 
 from emocapclip_hf.objective import GlobalLocalObjective
-from emocapclip_hf.training import parse_arguments, train
+from emocapclip_hf.training import parse_arguments, state, train
+from emocapclip_hf.training.trainer import Trainer
 
 pytestmark = pytest.mark.slow
-STEPS = 24
+STEPS = 30
 MINING = '{"global": {"guided_by": "cross", "top_k": 2}, "local": {"guided_by": "agree", "top_k": 4}}'
 TOWER = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
 DROPOUT = {**TOWER, "attention_dropout": 0.1}
@@ -46,36 +49,54 @@ def assert_same_end(folder, whole):
     assert lines[0] == lines[1] == list(range(1, STEPS + 1))
 
 
+def dies_saving(file: int, seconds: float) -> dict:
+    """SIGKILL so many seconds after so many files of checkpoints were begun; each checkpoint has four."""
+    begun = count(1)
+
+    def save_file(tensors, path):
+        if next(begun) == file:
+            path.write_bytes(b"half")
+            threading.Timer(seconds, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+            time.sleep(60 if seconds == 0 else 0)
+        original(tensors, path)
+
+    original, state.save_file = state.save_file, save_file
+    return {}
+
+
 def test_killed_at_ten_moments_it_ends_where_it_would_have_ended(whole, tmp_path):
-    """SIGKILL, also in the middle of a save; the weights at the end are the same to the last bit."""
-    folder, moments, caught_saving = tmp_path / "killed", random.Random(0), 0
+    """Half of them in the middle of a save; the weights at the end are the same to the last bit."""
+    folder, moments, statuses = tmp_path / "killed", random.Random(0), []
     for attempt in range(10):
-        before = set(folder.glob("checkpoint*"))
-        run = Run(folder, *OPTIONS, "--resume")
-        if attempt % 2:
-            wait_until(lambda: any(folder.glob(".partial-checkpoint*/*")), run)
-        else:
-            wait_until(lambda before=before: set(folder.glob("checkpoint*")) - before, run)
-            time.sleep(moments.uniform(0, 0.2))
-        run.send(signal.SIGKILL)
-        assert run.wait() == [-signal.SIGKILL], run.said
-        caught_saving += any(folder.glob(".partial-checkpoint*"))
-    assert caught_saving >= 2
+        moment = moments.randint(5, 8), moments.uniform(0, 0.1) if attempt % 2 else 0
+        run = Run(folder, *OPTIONS, "--resume", prepare=partial(dies_saving, *moment))
+        statuses += run.wait()
+        assert attempt % 2 or any(folder.glob(".partial-checkpoint*")), run.said
+    assert statuses.count(-signal.SIGKILL) >= 8, statuses  # the last may have been done before
     Run(folder, *OPTIONS, "--resume").finish()
     assert_same_end(folder, whole)
+
+
+def told_after_step_3(number: int) -> dict:
+    """To the workers too, as a terminal and a cluster's scheduler do."""
+
+    def step(trainer, step, batches):
+        original(trainer, step, batches)
+        if step == 3:
+            for process in (*psutil.Process().children(), psutil.Process()):
+                process.send_signal(number)
+
+    original, Trainer._step = Trainer._step, step
+    return {}
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_told_to_end_it_saves_its_step_and_goes_on_later(number, status, whole, tmp_path):
     folder = tmp_path / "told"
-    run = Run(folder, *OPTIONS, "--save-steps", 1000)
-    run.wait_for_step(3)
-    for process in (psutil.Process(run.processes[0].pid), *psutil.Process(run.processes[0].pid).children()):
-        process.send_signal(number)  # to the workers too, as a terminal and a cluster's scheduler do
+    run = Run(folder, *OPTIONS, "--save-steps", 1000, prepare=partial(told_after_step_3, number))
     assert run.wait() == [status], run.said
-    (saved,) = folder.glob("checkpoint*")
-    assert f"{number.name}: ended after step {int(saved.name[-8:])}, which is saved" in run.said
-    assert "Traceback" not in run.said
+    assert [path.name for path in folder.glob("checkpoint*")] == ["checkpoint-00000004"]
+    assert f"{number.name}: ended after step 4, which is saved" in run.said and "Traceback" not in run.said
     Run(folder, *OPTIONS, "--resume").finish()
     assert_same_end(folder, whole)
 
@@ -191,10 +212,3 @@ class TestNotFinite:
         trained = weights(tmp_path / "two", 6)
         assert all(value.isfinite().all() for value in trained.values())
         assert json.loads((checkpoint(tmp_path / "two", 6) / "trainer_state.json").read_text())["processes"] == 2
-
-
-def wait_until(condition, run, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert run.processes[0].is_alive() and time.monotonic() < end, run.said
-        time.sleep(0.0005)
