@@ -14,10 +14,12 @@ from pathlib import Path
 import datasets
 import transformers
 from accelerate import PartialState
+from torch.distributed.elastic.multiprocessing.errors import record
 
 EMOTIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
 
 
+@record  # torchrun and accelerate launch then show the traceback of the process that died first
 def main() -> None:
     from emocapclip_hf.eval.suite import evaluate_run
     from emocapclip_hf.training import dry_run, parse_arguments, publish_results, train, write_model, write_results

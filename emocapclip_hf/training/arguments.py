@@ -167,6 +167,9 @@ class RunArguments:
 
     output_dir: str = HfArg(default="runs/synthfaces", help="where everything goes")
     seed: int = HfArg(default=0, help="of weights, data order and augmentation")
+    fsdp: bool = HfArg(
+        default=False, help="share weights and optimizer state out over the processes, as if accelerate said FSDP"
+    )
     mixed_precision: Literal["no", "bf16", "fp16"] = HfArg(default="no", help="of the towers; losses stay in float32")
     logging_steps: int = HfArg(default=10, help="steps between lines of the log")
     eval_steps: int = HfArg(default=200, help="steps between evaluations on the validation split")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import torch
@@ -73,7 +73,7 @@ class EpochBatches(Sampler[list[int]]):
 
 def training_batches(
     rows: Dataset, collator: EmoCapCollator, order: EpochBatches, first: int, last: int, num_workers: int = 0
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any], None, None]:
     """The batches from number `first` up to `last`, over as many epochs as that takes."""
     loader = DataLoader(
         rows,
@@ -85,12 +85,18 @@ def training_batches(
         generator=torch.Generator(),  # its own: each pass draws a seed, and a resumed epoch is one pass more
     )
     number = first
-    while number < last:
-        epoch, first_row = order.place(number)
-        collator.set_epoch(epoch)
-        order.set_position(epoch, first_row)
-        for batch in loader:
-            yield batch
-            number += 1
-            if number == last:
-                return
+    try:
+        while number < last:
+            epoch, first_row = order.place(number)
+            collator.set_epoch(epoch)
+            order.set_position(epoch, first_row)
+            for batch in loader:
+                yield batch
+                number += 1
+                if number == last:
+                    return
+    finally:
+        if loader._iterator is not None:
+            # Python, when it exits, sends its children SIGTERM, which these do not listen to, and waits for them; by
+            # then they must have ended. An exception keeps the loader, which would see to it, alive until later.
+            loader._iterator._shutdown_workers()

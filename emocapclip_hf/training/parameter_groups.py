@@ -30,17 +30,18 @@ def parameter_groups(
     ```"""
     places = {name: _place(name) for name, _ in model.named_parameters()}
     blocks = {tower: max((level for t, level in places.values() if t == tower), default=0) for tower in TOWERS}
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             tower, level = places[name]
             levels_below_the_top = 0 if tower is None else blocks[tower] + 1 - level
             decay = weight_decay if parameter.ndim >= 2 else 0.0
             rate = learning_rate * layer_decay**levels_below_the_top
-            groups.setdefault((rate, decay), []).append(parameter)
+            # Scalars apart: where the others are shared out over processes these are not, and do not mix with them.
+            groups.setdefault((rate, decay, parameter.ndim == 0), []).append(parameter)
     return [
         {"params": parameters, "lr": rate, "weight_decay": decay}
-        for (rate, decay), parameters in sorted(groups.items(), key=lambda group: group[0])
+        for (rate, decay, _), parameters in sorted(groups.items(), key=lambda group: group[0])
     ]
 
 

@@ -21,6 +21,7 @@ from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
     get_state_dict,
+    set_model_state_dict,
     set_state_dict,
 )
 
@@ -52,6 +53,7 @@ class TrainingState:
     def write(self, folder: Path) -> None:
         """Each process calls this; the main one writes weights and optimizer, each its own random numbers."""
         weights, optimizer = get_state_dict(self.embedder, self.optimizer, options=WHOLE)
+        averages = {name: get_model_state_dict(average, options=WHOLE) for name, average in self.averages.items()}
         if self.accelerator.is_main_process:
             _save(weights, folder / WEIGHTS)
             _save(
@@ -62,8 +64,8 @@ class TrainingState:
                 },
                 folder / OPTIMIZER,
             )
-            for name, average in self.averages.items():
-                _save(average.state_dict(), folder / f"{name}.safetensors")
+            for name, average in averages.items():
+                _save(average, folder / f"{name}.safetensors")
         numbers = random_state()
         if self.accelerator.scaler is not None:
             numbers["scaler"] = self.accelerator.scaler.state_dict()
@@ -90,19 +92,20 @@ class TrainingState:
                     f"{folder} has no {file.name}: so far the run had no such moving average of the weights. Go on "
                     "with the options it was started with."
                 )
-            average.load_state_dict(load_file(file))
+            set_model_state_dict(average, load_file(file), options=WHOLE_EVERYWHERE)
         if self._own_file(folder).is_file():
             numbers = json.loads(self._own_file(folder).read_text())
             set_random_state(numbers)
             if self.accelerator.scaler is not None and "scaler" in numbers:
                 self.accelerator.scaler.load_state_dict(numbers["scaler"])
 
-    def whole_weights(self) -> dict[str, torch.Tensor]:
-        """Of the model, on the main process; every process calls it."""
-        return get_model_state_dict(self.embedder, options=WHOLE)
-
     def _own_file(self, folder: Path) -> Path:
         return folder / f"random_state_{self.accelerator.process_index}.json"
+
+
+def whole_weights(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Of a module that processes share, on all of them, who all ask."""
+    return get_model_state_dict(module, options=WHOLE_EVERYWHERE)
 
 
 def random_state() -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import os
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
@@ -27,7 +30,8 @@ from .lora import merge_adapters
 from .processes import Processes
 from .publishing import RunPublisher
 from .setup import Materials, prepare_materials, prepare_model, training_rows
-from .state import TrainingState
+from .sharding import shard
+from .state import TrainingState, whole_weights
 from .trackers import check_tracker, start_tracker
 from .updates import Updates
 from .validation import evaluate
@@ -91,8 +95,13 @@ class Trainer:
         self.average = None if decay is None else EmaGuide(embedder, decay).to(accelerator.device)
         averages = {"average": self.average, "guide": self.guide.to(accelerator.device).average}
         averages = {name: average for name, average in averages.items() if average is not None}
+        self.whole = None
+        if is_sharded(accelerator, self.args):
+            self.whole, embedder = embedder, shard(copy.deepcopy(embedder).to(accelerator.device))
+            for average in averages.values():
+                shard(average.teacher, learns=False)
         self.updates = Updates(embedder, optimisation, skip_broken=self.args.run.on_nan == "skip")
-        self.embedder = self.updates.prepare(accelerator, embedder)
+        self.embedder = self.updates.prepare(accelerator, embedder, is_sharded=self.whole is not None)
         self.backward = Backward(accelerator, self.embedder, objective, self.args.objective.cached_chunk_size)
         self.state = TrainingState(accelerator, self.embedder, self.updates.optimizer, averages)
         set_seed(self.args.run.seed, device_specific=True)  # each process its own dropout
@@ -113,9 +122,9 @@ class Trainer:
         start_tracker(self.accelerator, self.args)
         count = (last_step - self.first_step) * optimisation.gradient_accumulation_steps
         workers = self.args.data.dataloader_num_workers
-        batches = training_batches(self.rows, self.collator, self.order, 0, count, workers)
         self.embedder.train()
-        with noticed() as interruption:
+        batches = training_batches(self.rows, self.collator, self.order, 0, count, workers)
+        with noticed() as interruption, closing(batches):
             for step in range(self.first_step, last_step):
                 self._step(step, batches)
                 self._after_step(step + 1, interruption)
@@ -166,8 +175,10 @@ class Trainer:
             metrics = self._evaluate(done)
         if last or told or done % run.save_steps == 0:
             self._save(done, metrics)
-            if self.publisher is not None and not last and not told:
-                self.publisher.checkpoint(self._trained(), done)
+            if self.args.hub.push_to_hub and not last and not told:
+                trained = self._trained()
+                if self.publisher is not None:
+                    self.publisher.checkpoint(trained, done)
         if told and not last:
             self.log.say(f"{Signals(told).name}: ended after step {done}, which is saved. Go on with --resume.")
             self.log.close()
@@ -179,6 +190,8 @@ class Trainer:
         if self.processes.is_main:
             metrics = self._measure(trained)
             self.log.evaluation(done, metrics)
+        if self.whole is not None:
+            self.whole.cpu()  # the step needs the room
         self.processes.wait()
         return metrics
 
@@ -218,15 +231,20 @@ class Trainer:
         }
 
     def _trained(self) -> Materials:
-        """The materials with the weights that count: the moving average, where there is one."""
+        """The materials with the weights that count: the moving average, where there is one. All processes ask."""
+        if self.whole is not None:
+            counts = self.embedder if self.average is None else self.average.teacher
+            self.whole.load_state_dict(whole_weights(counts))
+            self.whole.to(self.accelerator.device)
+            return self.materials
         if self.average is not None:
             return replace(self.materials, model=self.average.teacher.model)
         return self.materials
 
     def _finished(self) -> Materials:
         """The materials whose own model is the trained one."""
-        model = self.materials.model
-        if self.average is not None:
+        model = self._trained().model if self.whole is not None else self.materials.model
+        if self.whole is None and self.average is not None:
             model.load_state_dict(self.average.teacher.model.state_dict())
         if self.adapted is not None:
             merge_adapters(self.adapted)
@@ -244,12 +262,24 @@ def make_accelerator(args: TrainingArguments) -> Accelerator:
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(seconds=run.ddp_timeout))],
     )
     if accelerator.distributed_type == DistributedType.FSDP:
-        raise NotImplementedError(
-            "accelerate is configured for FSDP, which takes no scalar parameters, and the temperatures are such. "
-            "Launch without it: `accelerate launch --multi_gpu train.py ...`; --cached-chunk-size and "
-            "--gradient-checkpointing save memory."
-        )
+        os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "False"  # or transformers loads weights on one process alone
     return accelerator
+
+
+def is_sharded(accelerator: Accelerator, args: TrainingArguments) -> bool:
+    """Whether the processes share the weights out: told by a flag, or by how accelerate is configured."""
+    if not args.run.fsdp and accelerator.distributed_type != DistributedType.FSDP:
+        return False
+    hindrances = {
+        "one process, which has nothing to share": accelerator.num_processes == 1,
+        "--torch-compile": args.model.torch_compile,
+        "--mixed-precision fp16 (take bf16)": args.run.mixed_precision == "fp16",
+        "a captioner": args.captioner.is_wanted,
+    }
+    found = [name for name, is_there in hindrances.items() if is_there]
+    if found:
+        raise ValueError(f"FSDP does not go with {' and '.join(found)}. Leave one of them out.")
+    return True
 
 
 def objective_options(args: ObjectiveArguments) -> ObjectiveOptions:

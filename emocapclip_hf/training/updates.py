@@ -12,6 +12,7 @@ from torch import nn
 from ..objective import ObjectiveOutput
 from .arguments import OptimisationArguments
 from .parameter_groups import parameter_groups
+from .sharding import average_whole_gradients
 
 MOST_SKIPPED_IN_A_ROW = 20
 
@@ -33,10 +34,11 @@ class Updates:
         self.highest_rates = [group["lr"] for group in groups]
         self.skipped = self._skipped_in_a_row = 0
 
-    def prepare(self, accelerator: Accelerator, embedder: nn.Module) -> nn.Module:
-        """Hand model and optimizer to accelerate; returns the wrapped model."""
-        self.accelerator = accelerator
-        self.embedder, self.optimizer = accelerator.prepare(embedder, self.optimizer)
+    def prepare(self, accelerator: Accelerator, embedder: nn.Module, is_sharded: bool = False) -> nn.Module:
+        """Hand the optimizer to accelerate, and the model unless it `is_sharded` already; returns that, wrapped."""
+        self.accelerator, self.is_sharded = accelerator, is_sharded
+        self.embedder = embedder if is_sharded else accelerator.prepare(embedder)
+        self.optimizer = accelerator.prepare_optimizer(self.optimizer)
         return self.embedder
 
     def set_learning_rates(self, step: int) -> None:
@@ -47,6 +49,8 @@ class Updates:
     def apply(self, step: int, outputs: Sequence[ObjectiveOutput]) -> tuple[bool, dict[str, float]]:
         """Make the step with the gradients there are. Returns whether it was made, and figures for the log."""
         loss = torch.stack([output.loss.detach() for output in outputs]).mean()
+        if self.is_sharded:
+            average_whole_gradients(self.embedder.parameters())
         norm = self.accelerator.clip_grad_norm_(self.embedder.parameters(), self.args.max_grad_norm)
         # All processes hold the same norm and loss, and so decide the same. With float16 the scaler makes gradients
         # overflow now and then, and skips those steps itself.

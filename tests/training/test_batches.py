@@ -1,10 +1,12 @@
 """Each epoch shows every row once, in an order that only seed and epoch decide."""
 
+from contextlib import closing
 from itertools import chain
+from multiprocessing import get_context
 
 import pytest
 
-from emocapclip_hf.training.batches import EpochBatches
+from emocapclip_hf.training.batches import EpochBatches, training_batches
 
 
 def epoch_of(batches, epoch, first_row=0):
@@ -45,3 +47,30 @@ def test_batches_of_another_size_go_on_at_the_same_row():
 def test_too_few_rows():
     with pytest.raises(ValueError, match="7 rows are less than one batch of 4 on each of 2 processes"):
         EpochBatches(rows=7, batch_size=4, seed=0, ranks=2)
+
+
+class Rows:
+    """A collator that leaves them as they are."""
+
+    def set_epoch(self, epoch):
+        pass
+
+    def __call__(self, rows):
+        return rows
+
+
+def an_exception_between_two_batches():
+    batches = training_batches(list(range(100)), Rows(), EpochBatches(100, 4, seed=0), 0, 25, num_workers=2)
+    with closing(batches):
+        next(batches)
+        raise SystemExit(143)
+
+
+def test_workers_end_with_the_process_that_raises():
+    """Who ignores the signal that Python ends its children with would keep it waiting for ever."""
+    process = get_context("fork").Process(target=an_exception_between_two_batches)
+    process.start()
+    process.join(30)
+    status = process.exitcode
+    process.kill()
+    assert status == 143

@@ -3,7 +3,10 @@
 import json
 
 import pytest
-from training_runs import Run, checkpoint, log_lines
+from torch.distributed.tensor import DTensor
+from training_runs import Run, checkpoint, log_lines, same, weights
+
+from emocapclip_hf.training.trainer import Trainer
 
 pytestmark = pytest.mark.slow
 MINING = '{"global": {"guided_by": "cross", "top_k": 2}, "local": {"guided_by": "agree", "top_k": 4}}'
@@ -22,26 +25,62 @@ def two(tmp_path_factory):
     return folder
 
 
-def test_two_processes_make_the_run_of_one(two, tmp_path):
-    assert json.loads((checkpoint(two, 6) / "trainer_state.json").read_text())["processes"] == 2
-    Run(tmp_path / "one", *OPTIONS, "--per-device-train-batch-size", 16).finish()
-    ours, theirs = (log_lines(folder, "loss") for folder in (two, tmp_path / "one"))
-    assert len(ours) == len(theirs) == 6
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """A run of one process with as many."""
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    Run(folder, *OPTIONS, "--per-device-train-batch-size", 16).finish()
+    return folder
+
+
+def assert_same_curve(ours, theirs, steps):
+    ours, theirs = (log_lines(folder, "loss")[-len(steps) :] for folder in (ours, theirs))
+    assert [line["step"] for line in ours] == [line["step"] for line in theirs] == steps
     for figure in FIGURES:
         assert [line[figure] for line in ours] == pytest.approx([line[figure] for line in theirs], rel=1e-4), figure
+
+
+def test_two_processes_make_the_run_of_one(two, one):
+    assert json.loads((checkpoint(two, 6) / "trainer_state.json").read_text())["processes"] == 2
+    assert_same_curve(two, one, [1, 2, 3, 4, 5, 6])
+
+
+def test_two_processes_that_share_the_weights_out_make_it_too(one, tmp_path):
+    """And go on from their own checkpoint, which is of the whole model."""
+    options = (*OPTIONS, "--per-device-train-batch-size", 8, "--fsdp")
+    Run(tmp_path / "sharded", *options, processes=2, prepare=count_shares).finish()
+    assert_same_curve(tmp_path / "sharded", one, [1, 2, 3, 4, 5, 6])
+    for name in ("model", "average", "optimizer"):
+        ours, theirs = (weights(folder, 6, name) for folder in (tmp_path / "sharded", one))
+        assert {key: value.shape for key, value in ours.items()} == {key: value.shape for key, value in theirs.items()}
+    copy_checkpoint(tmp_path / "sharded", tmp_path / "resumed", 3)
+    Run(tmp_path / "resumed", *options, "--resume", processes=2).finish()
+    assert_same_curve(tmp_path / "resumed", one, [4, 5, 6])
+    assert same(weights(tmp_path / "resumed", 6), weights(tmp_path / "sharded", 6))
+
+
+def count_shares() -> dict:
+    """All weights are shared out but the temperatures, which are two."""
+
+    def run(trainer):
+        whole = [name for name, value in trainer.embedder.named_parameters() if not isinstance(value, DTensor)]
+        assert sorted(whole) == ["model.local_head.logit_scale", "model.logit_scale"], whole
+        trained = original(trainer)
+        assert not any(isinstance(value, DTensor) for value in trained.model.parameters())
+        return trained
+
+    original, Trainer.run = Trainer.run, run
+    return {}
 
 
 def test_one_process_goes_on_where_two_stopped(two, tmp_path):
     """The faces of a step stay the same, and so does the run; what changes is said."""
     folder = tmp_path / "resumed"
     copy_checkpoint(two, folder, 3)
-    one = Run(folder, *OPTIONS, "--per-device-train-batch-size", 16, "--resume")
-    one.finish()
-    assert "checkpoint-00000003: was made by 2 processes of 8 faces, and 1 of 16 go on" in one.said
-    ours, theirs = (log_lines(each, "loss")[-3:] for each in (folder, two))
-    assert [line["step"] for line in ours] == [4, 5, 6]
-    for figure in FIGURES:
-        assert [line[figure] for line in ours] == pytest.approx([line[figure] for line in theirs], rel=1e-4), figure
+    run = Run(folder, *OPTIONS, "--per-device-train-batch-size", 16, "--resume")
+    run.finish()
+    assert "checkpoint-00000003: was made by 2 processes of 8 faces, and 1 of 16 go on" in run.said
+    assert_same_curve(folder, two, [4, 5, 6])
 
 
 def test_two_processes_go_on_with_larger_steps_where_they_were_in_the_data(two, tmp_path):

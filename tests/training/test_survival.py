@@ -5,6 +5,8 @@ import os
 import random
 import resource
 import signal
+import subprocess
+import sys
 import threading
 import time
 from functools import partial
@@ -12,7 +14,7 @@ from itertools import count
 
 import psutil
 import pytest
-from training_runs import Run, checkpoint, flags, log_lines, same, weights
+from training_runs import ROOT, Run, checkpoint, flags, log_lines, same, weights
 
 from emocapclip_hf.objective import GlobalLocalObjective
 from emocapclip_hf.training import parse_arguments, state, train
@@ -109,6 +111,21 @@ def test_one_process_of_two_told_to_end_takes_the_other_along(tmp_path):
     assert json.loads(next((tmp_path / "told").glob("checkpoint*/*state.json")).read_text())["processes"] == 2
 
 
+DIES_AT_STEP_2 = """
+import os
+from emocapclip_hf.training.trainer import Trainer
+from train import main
+
+def step(trainer, step, batches):
+    if step == 2 and os.environ["RANK"] == "1":
+        raise RuntimeError("this worker's data is broken")
+    original(trainer, step, batches)
+
+original, Trainer._step = Trainer._step, step
+main()
+"""
+
+
 class TestADeadProcess:
     """Ends the others at once; and none of them hangs in a collective that nobody answers."""
 
@@ -118,6 +135,23 @@ class TestADeadProcess:
         run.send(signal.SIGKILL, rank=1)
         statuses = run.wait(60)
         assert statuses == [1, -signal.SIGKILL] and "Traceback" in run.said, run.said
+
+    def test_a_rank_that_raises(self, tmp_path):
+        """As a launcher starts and ends it: the traceback is in what the launcher says at the end."""
+        script = tmp_path / "dies.py"
+        script.write_text(DIES_AT_STEP_2)
+        command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", script]
+        command += flags(tmp_path / "run", "--max-steps", 100_000, "--per-device-train-batch-size", 8)
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        launched = subprocess.Popen(
+            [sys.executable, *command], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        while launched.poll() is None and not any(line["step"] >= 2 for line in log_lines(tmp_path / "run")):
+            time.sleep(0.1)
+        said = launched.communicate(timeout=60)[1]
+        assert launched.returncode == 1
+        summary = said[said.index("Root Cause") :]
+        assert "rank      : 1" in summary and "RuntimeError: this worker's data is broken" in summary, said
 
     def test_a_rank_that_hangs(self, tmp_path):
         run = Run(
@@ -206,9 +240,11 @@ class TestNotFinite:
         assert all(parameter.isfinite().all() for parameter in trained.parameters())
         assert log_lines(tmp_path, "loss")[-1]["skipped_steps"] == 1
 
-    def test_is_skipped_by_all_processes(self, objective, tmp_path):
-        options = ("--on-nan", "skip", "--per-device-train-batch-size", 8)
-        Run(tmp_path / "two", *options, processes=2, prepare=partial(dict, objective=objective())).finish()
-        trained = weights(tmp_path / "two", 6)
-        assert all(value.isfinite().all() for value in trained.values())
-        assert json.loads((checkpoint(tmp_path / "two", 6) / "trainer_state.json").read_text())["processes"] == 2
+
+def test_what_is_not_finite_on_one_process_is_skipped_by_all(tmp_path):
+    options = ("--on-nan", "skip", "--per-device-train-batch-size", 8)
+    objective = PoisonedOnOneProcess()
+    Run(tmp_path / "two", *options, processes=2, prepare=partial(dict, objective=objective)).finish()
+    trained = weights(tmp_path / "two", 6)
+    assert all(value.isfinite().all() for value in trained.values())
+    assert json.loads((checkpoint(tmp_path / "two", 6) / "trainer_state.json").read_text())["processes"] == 2

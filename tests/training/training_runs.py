@@ -33,7 +33,8 @@ class Run:
     """
 
     def __init__(self, folder: Path, *more, processes: int = 1, prepare: Callable[[], dict] = dict):
-        set_forkserver_preload(["training_runs"])
+        # What takes long to import, by a name that the server finds: not all Pythons tell it where tests are.
+        set_forkserver_preload(["emocapclip_hf.training.trainer", "training_runs"])
         context = get_context("forkserver")
         folder.parent.mkdir(parents=True, exist_ok=True)
         self.outputs = [folder.with_name(f"{folder.name}.{rank}.txt") for rank in range(processes)]
