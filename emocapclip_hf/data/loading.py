@@ -138,9 +138,20 @@ def marked_table(source: Source, split: str | None, cache_dir: str | Path | None
                 check_image_file(path, source.root)
             except BadRowError as bad:
                 reasons[index], messages[index] = bad.reason, str(bad)
-    table = table.remove_columns(["bad_reason", "bad_message"])
+    table = _without_marks(table)
     kind = datasets.Value("string")
     return table.add_column("bad_reason", reasons, feature=kind).add_column("bad_message", messages, feature=kind)
+
+
+def _without_marks(table: datasets.Dataset) -> datasets.Dataset:
+    """`datasets` leaves a block of no columns where all of an added block are removed, and then takes no new column."""
+    table = table.remove_columns(["bad_reason", "bad_message"])
+    data = table.data
+    if isinstance(data, datasets.table.ConcatenationTable):
+        data = data.from_blocks([[block for block in row if block.num_columns] for row in data.blocks])
+    return datasets.Dataset(
+        data, table.info, table.split, indices_table=table._indices, fingerprint=table._fingerprint
+    )
 
 
 def split_by_hash(table: datasets.Dataset) -> dict[str, datasets.Dataset]:
@@ -165,7 +176,7 @@ def _good_rows(table: datasets.Dataset, bad_rows: BadRowReport) -> datasets.Data
     for index, reason in enumerate(reasons):
         if reason is not None:
             bad_rows.add(origins[index], BadRowError(reason, messages[index]))
-    table = table.remove_columns(["bad_reason", "bad_message"]).cast_column("image", datasets.Image())
+    table = _without_marks(table).cast_column("image", datasets.Image())
     return table.select([index for index, reason in enumerate(reasons) if reason is None]) if any(reasons) else table
 
 

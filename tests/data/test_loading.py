@@ -55,6 +55,13 @@ def test_every_format_has_the_same_splits(stored_faces, faces):
         assert [row["global_caption"] for row in streamed] == captions[split]
 
 
+def test_a_column_can_be_added_to_what_was_loaded(faces, tmp_path, writers):
+    for split, rows in (("train", faces[:6]), ("test", faces[6:])):
+        writers["write_imagefolder"](rows, tmp_path / "source" / split)
+    for table in load_emocap(tmp_path / "source").values():
+        assert len(table.add_column("id", [str(row) for row in range(len(table))])) == 6
+
+
 def test_hash_splits_do_not_depend_on_the_order(jsonl_faces):
     before = {split: set(table["global_caption"]) for split, table in load_emocap(jsonl_faces).items()}
     lines = jsonl_faces.read_text(encoding="utf-8").splitlines()
