@@ -144,7 +144,7 @@ def marked_table(source: Source, split: str | None, cache_dir: str | Path | None
 
 
 def _without_marks(table: datasets.Dataset) -> datasets.Dataset:
-    """`datasets` leaves a block of no columns where all of an added block are removed, and then takes no new column."""
+    """`datasets` leaves a block without columns where an added one is removed, and then takes no new column."""
     table = table.remove_columns(["bad_reason", "bad_message"])
     data = table.data
     if isinstance(data, datasets.table.ConcatenationTable):
