@@ -75,7 +75,7 @@ def prepare_model(model: EmoCapCLIPModel, levels: Sequence[str], args: ModelArgu
         model.gradient_checkpointing_enable()
     if args.torch_compile:
         model.vision_model.compile()
-        model.text_model.compile()
+        model.text_model.compile(dynamic=True)  # of other texts each time, several times a step
     return adapted or None
 
 
