@@ -153,7 +153,9 @@ class TestADeadProcess:
         summary = said[said.index("Root Cause") :]
         assert "rank      : 1" in summary and "RuntimeError: this worker's data is broken" in summary, said
 
-    @pytest.mark.xfail(reason="since 643c4ec rank 0 does not end within 60 s: a known fault, to be found", strict=False)
+    @pytest.mark.xfail(
+        reason="since 643c4ec rank 0 does not end within 60 s: a known fault, to be found", strict=False
+    )
     def test_a_rank_that_hangs(self, tmp_path):
         run = Run(
             tmp_path / "run",
