@@ -27,7 +27,7 @@ class Processes:
 
     def __init__(self, accelerator: Accelerator):
         self.count, self.index = accelerator.num_processes, accelerator.process_index
-        self.is_main = accelerator.is_main_process
+        self.is_main, self._device = accelerator.is_main_process, accelerator.device
         self._patient = dist.new_group(backend="gloo", timeout=PATIENCE) if world_size() > 1 else None
 
     def wait(self) -> None:
@@ -45,9 +45,9 @@ class Processes:
             self.wait()
 
     def highest(self, number: int) -> int:
-        """The largest number that any of them has."""
+        """The largest number that any of them has: asked at every step, so without patience."""
         if self._patient is None:
             return number
-        numbers = torch.tensor(number)
-        dist.all_reduce(numbers, dist.ReduceOp.MAX, self._patient)
+        numbers = torch.tensor(number, device=self._device)
+        dist.all_reduce(numbers, dist.ReduceOp.MAX)
         return int(numbers)

@@ -290,8 +290,8 @@ class _Proof:
 
     def no_answer(self, problem: str) -> None:
         self._without_answer += 1
-        if self._without_answer >= self._ENOUGH:
-            raise EndpointError(f"{self._without_answer} questions in a row got no answer; the last: {problem}")
+        if self._without_answer == self._ENOUGH:  # those under way may fail too before they are called off
+            raise EndpointError(f"{self._ENOUGH} questions in a row got no answer; the last: {problem}")
 
     def close(self) -> None:
         """At the end: what was refused was refused."""
