@@ -30,7 +30,14 @@ def add_build_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"some of {' '.join(STAGES)}",
     )
     parser.add_argument("--workers", metavar="N", type=int, default=_cores(), help="processes (default: one a core)")
-    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="ray: across machines")
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="ray: frames and faces across the machines of a Ray (RAY_ADDRESS says which), who all see --out and the "
+        "sources under the same paths; captions and checks stay here, where the replies are kept, and what scales is "
+        "the model, on its own server",
+    )
     _add_frame_arguments(parser.add_argument_group("frames"))
     _add_face_arguments(parser.add_argument_group("faces"))
     _add_caption_arguments(parser.add_argument_group("captions"))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -34,7 +35,8 @@ def run_units(
     Args:
         work: writes the unit's own file. An exception in it ends the run: what can be wrong with an input is for the
             stage to catch and record.
-        on_crash: called with a unit that took its whole process down (a decoder that dies on a damaged film).
+        on_crash: called with a unit that took its whole process down (a decoder that dies on a damaged film), and with
+            what to say of it.
         title: of the progress bar.
         workers: processes here; on Ray, tasks at a time.
         engine: "local" or "ray"; with Ray all machines must see the same files under the same paths.
@@ -43,7 +45,7 @@ def run_units(
         raise ValueError(f"unknown engine {engine!r}; choose from {', '.join(ENGINES)}")
     with tqdm(total=len(units), desc=title, unit=" units", disable=None) as bar:
         if engine == "ray":
-            for _ in _on_ray(work, units, workers):
+            for _ in _on_ray(partial(_in_own_process, work, on_crash), units, workers):
                 bar.update()
         elif units:
             _in_processes(work, units, on_crash, workers, bar)
@@ -59,12 +61,16 @@ def _in_processes(work, units, on_crash, workers: int, bar: tqdm) -> None:
     except BrokenProcessPool:  # which unit it was, nobody can tell: go on with each in a process of its own
         for number, unit in enumerate(units):
             if number not in done:
-                try:
-                    with process_pool(1) as pool:
-                        pool.submit(work, unit).result()
-                except BrokenProcessPool:
-                    on_crash(unit, "its decoding ended the whole process")
+                _in_own_process(work, on_crash, unit)
                 bar.update()
+
+
+def _in_own_process(work: Callable[[Any], None], on_crash: Callable[[Any, str], None], unit: Any) -> None:
+    try:
+        with process_pool(1) as pool:
+            pool.submit(work, unit).result()
+    except BrokenProcessPool:
+        on_crash(unit, "its decoding ended the whole process")
 
 
 class _Numbered:
@@ -80,6 +86,7 @@ class _Numbered:
 
 
 def _on_ray(work: Callable[[Any], None], units: Sequence[Any], workers: int) -> Iterator[Any]:
+    """As each unit is done, wherever; `work` must survive its unit: Ray starts a worker that died again for ever."""
     try:
         import ray.data
     except ImportError as error:
@@ -92,7 +99,10 @@ def _on_ray(work: Callable[[Any], None], units: Sequence[Any], workers: int) -> 
         return row
 
     numbers = ray.data.from_items(list(range(len(units))), override_num_blocks=len(units))
-    yield from numbers.map(step, concurrency=workers).iter_rows()
+    try:
+        yield from numbers.map(step, compute=ray.data.TaskPoolStrategy(workers)).iter_rows()
+    except ray.exceptions.RayError as error:
+        raise RuntimeError(f"a task on Ray failed: {error}") from error
 
 
 def process_pool(workers: int) -> ProcessPoolExecutor:

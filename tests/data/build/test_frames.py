@@ -1,10 +1,8 @@
 """Stage 1: scenes are found where they change, frames carry their times, and broken films are survived and named."""
 
 import io
-import shutil
 import subprocess
 import sys
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -211,19 +209,3 @@ def test_a_unit_that_takes_its_process_down_is_recorded_and_the_others_are_done(
     subprocess.run([sys.executable, "-c", CRASH, str(tmp_path)], check=True, timeout=100, stderr=subprocess.DEVNULL)
     said = [(tmp_path / str(number)).read_text() for number in range(5)]
     assert said == ["done", "done", "its decoding ended the whole process", "done", "done"]
-
-
-@pytest.mark.slow
-def test_ray_does_the_same_as_one_process(tmp_path):
-    ray = pytest.importorskip("ray", reason="the extra `ray`")
-    for number in range(4):
-        write_film(tmp_path / f"films/{number}.mkv", shot(number, 6))
-    _, alone = run(tmp_path)
-    shutil.rmtree(tmp_path / "out")
-    ray.init(num_cpus=2, include_dashboard=False, configure_logging=False, log_to_driver=False)
-    try:
-        run_frames(tmp_path / "out", find_units([tmp_path / "films"]), FrameOptions(), workers=2, engine="ray")
-    finally:
-        ray.shutdown()
-    assert frames_of(tmp_path / "out") == alone
-    assert all(a["frame"] < b["frame"] for a, b in pairwise(alone) if a["source"] == b["source"])
