@@ -18,10 +18,11 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Side by side, a thread each: most of the suite waits for processes or counts on one core anyway.
 test: install ## lint, then the whole test suite (no network)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope $(PYTEST_ARGS)
 
 test-transformers: install ## transformers' own test suites on our classes (downloaded once)
 	suite=$$($(BIN)/python tests/transformers_suite/fetch_suite.py) && \
