@@ -1,18 +1,13 @@
 """A checkpoint that can be found is whole, whenever the process that wrote it was killed."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
+from multiprocessing import get_context
 
 import pytest
 
 from emocapclip_hf.training.checkpoints import CheckpointFolder
 
-ROOT = Path(__file__).resolve().parents[2]
 SIZE = 200_000
 
 
@@ -64,25 +59,22 @@ def test_nothing_to_keep_is_refused(tmp_path):
         CheckpointFolder(tmp_path, keep=0)
 
 
-@pytest.mark.slow
+def write_on(folder, step):
+    folder = CheckpointFolder(folder, keep=2)
+    while True:
+        step += 1
+        folder.save({"step": step}, write_step(step), metric=-step)
+
+
 def test_killed_at_any_moment_what_is_found_is_whole(tmp_path):
-    writer = (
-        f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]\n"
-        "from test_checkpoints import CheckpointFolder, write_step\n"
-        "folder, step = CheckpointFolder(sys.argv[1], keep=2), int(sys.argv[2])\n"
-        "print('writing', flush=True)\n"
-        "while True:\n"
-        "    step += 1\n"
-        "    folder.save({'step': step}, write_step(step), metric=-step)\n"
-    )
     folder, newest = CheckpointFolder(tmp_path, keep=2), 0
     for attempt in range(10):
-        process = subprocess.Popen([sys.executable, "-c", writer, tmp_path, str(newest)], stdout=subprocess.PIPE)
-        process.stdout.readline()
+        process = get_context("fork").Process(target=write_on, args=(tmp_path, newest))
+        process.start()
         time.sleep(0.05 + 0.013 * attempt)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        assert process.is_alive()
+        process.kill()
+        process.join()
         for path in folder.whole():
             step = json.loads((path / "trainer_state.json").read_text())["step"]
             assert path.name == f"checkpoint-{step:08d}"
