@@ -1,277 +1,231 @@
 """Captions of faces: whether they are true, and how they are worded.
 
-python -m emocapclip_hf.eval.captioning runs/synthfaces-captioner/model --encoder runs/synthfaces/model
+emocapclip eval captioning --model M --benchmark faba-emotion --data-dir /data/FABA --keywords eval_FABA.py
+emocapclip eval captioning --model M --benchmark synthfaces --option n=200 --baselines --encoder runs/synthfaces/model
+python -m emocapclip_hf.eval.captioning --model M --benchmark mafw-captions --data-dir /data/MAFW
 
-A table of the model's captions has three more rows, made without it: the caption of the nearest training face
-(retrieval), one caption for all (constant), and the truth in other words (paraphrase, where it can be made), which
-says how far a parser's reading of a caption can be trusted.
+What a caption says is read back by the caption parser and compared with what the benchmark knows of the face; FABA's
+own rule is applied beside it. With baselines the same figures stand for captions that were not written for the face.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import datasets
 import numpy as np
-import torch
+from PIL import Image
 from tqdm.auto import tqdm
 
 from emocapclip_hf.captioning import IMAGE_BATCH, caption_images
-from emocapclip_hf.data.caption import EmoCaption
-from emocapclip_hf.data.synthfaces import describe, face_at
-from emocapclip_hf.modeling import EmoCapCLIPForConditionalGeneration, EmoCapCLIPModel
-from emocapclip_hf.processing import EmoCapCLIPCaptionProcessor, EmoCapCLIPProcessor
-from emocapclip_hf.zero_shot import encode_images, encode_texts
 
-from .checkpoint import process_state
-from .factuality import Factuality, compare, facts_of, facts_of_row
-from .metrics.functions import action_unit_f1
-from .metrics.wording import bert_score, bleu, cider_d, distinct, meteor, meteor_available, rouge_l, words_per_caption
-from .results import Metric, Result, bootstrap
+from .benchmarks import protocol_of
+from .caption_baselines import constant_caption, paraphrases, retrieved_captions
+from .caption_metrics import factual_metrics, image_caption_agreement, keyword_metrics, wording_metrics
+from .caption_truth import annotated_units, known_facts, reference_captions
+from .checkpoint import Checkpoint, process_state
+from .embed import embed_images, report_skipped, together
+from .keyword_protocol import OURS, Keywords
+from .pictures import PictureBatches
+from .results import Metric, Result
+from .scored_rows import folds_of
 
-if TYPE_CHECKING:
-    from emocapclip_hf.training import Materials, TrainingArguments
-
-RESAMPLES = 200
-HEADLINES = ("emotion_accuracy", "au_f1", "structure")  # what stands in metrics.json
-_FACTS = {  # metric → the rows of `Factuality` whose mean it is
-    "emotion_accuracy": "emotion",
-    "structure": "structured",
-    "contradiction_rate": "contradicted",
-    "hallucinated_units": "hallucinated",
-    "side_accuracy": "side",
-    "strength_accuracy": "strength",
+BASELINES = {name: f"captioning-{name}" for name in ("retrieval-baseline", "constant-baseline", "paraphrase-ceiling")}
+SYSTEMS = ("captioning", *BASELINES.values())  # what a result's task is called
+KEYWORD_BENCHMARKS = ("faba-emotion", "faba-au")  # that are read by FABA-Bench's own rule as well
+_KNOWN = ("caption", "global_caption", "label", "emotion", "action_units")  # columns that captions are held against
+_EXAMPLES = 20
+# How figures came about, for the result file; ours unless they name somebody else.
+_READINGS = {
+    "emotion_accuracy": "the caption parser finds the row's emotions, and no other, in global and summary sentence",
+    "au_f1": "macro F1 of the action units that the caption parser finds, in words or by code, over those that act",
+    "rouge_l": "rouge-score's F-measure; FABA-Bench's script takes the package rouge, whose figures differ a little",
+    "keyword_accuracy": "FABA-Bench's rule: sentences with a denial left out, the first keyword of the first "
+    "sentence, else the emotion with most keywords; keywords: ",
+    "keyword_au_f1": "FABA-Bench's rule: units are named by code, as AU12; mean F1 over those that are named or act",
 }
 
 
-def factual_metrics(captions: Sequence[str], rows: datasets.Dataset, resamples: int = RESAMPLES) -> dict[str, Metric]:
-    """What captions say, against the columns `emotion` and `action_units`; what those leave unknown is left out."""
-    known = [name for name in ("emotion", "action_units") if name in rows.column_names]
-    truth = rows.select_columns(known) if known else [{}] * len(rows)
-    found = compare([facts_of(caption) for caption in captions], [facts_of_row(row) for row in truth])
-    numbers = np.arange(len(captions))
-    metrics = {
-        name: lambda chosen, values=values: float(np.nanmean(values[chosen]))
-        for name, part in _FACTS.items()
-        if not np.isnan(values := getattr(found, part)).all()
-    }
-    if found.units:
-        metrics["au_f1"] = lambda chosen: _macro_f1(found, chosen)
-        metrics["au_f1_micro"] = lambda chosen: _micro_f1(found, chosen)
-    return bootstrap(metrics, numbers, resamples=resamples)
-
-
-def wording_metrics(
-    captions: Sequence[str], references: Sequence[str], encoder: str | None = None, resamples: int = RESAMPLES
-) -> dict[str, Metric]:
+@dataclass
+class Written:
     """
-    BLEU, ROUGE-L, CIDEr-D, variety and length; METEOR where WordNet is, BERTScore with an `encoder`.
-
-    BLEU and variety are of all captions together, and have no interval.
+    Args:
+        captions: in the order of the rows.
+        rows: where each stands in the dataset; rows that could not be read are not here.
+        skipped: (id, trouble) of those.
     """
-    per_caption = {"rouge_l": rouge_l(captions, references), "cider_d": cider_d(captions, references)}
-    if meteor_available():
-        per_caption["meteor"] = meteor(captions, references)
-    if encoder is not None:
-        per_caption["bert_score"] = bert_score(captions, references, encoder)
-    means = {name: lambda chosen, values=values: float(values[chosen].mean()) for name, values in per_caption.items()}
-    together = {
-        "bleu": bleu(captions, references),
-        "distinct_1": distinct(captions, 1),
-        "distinct_2": distinct(captions, 2),
-        "words": words_per_caption(captions),
-    }
-    found = bootstrap(means, np.arange(len(captions)), resamples=resamples)
-    return found | {name: Metric(value) for name, value in together.items()}
+
+    captions: list[str]
+    rows: list[int]
+    skipped: list[tuple[str, str]]
 
 
-def paragraphs(rows: datasets.Dataset) -> list[str]:
-    """The whole captions of a table."""
-    levels = rows.select_columns(["global_caption", "local_captions", "summary_caption"])
-    return [EmoCaption.from_dict(row).to_paragraph() for row in levels]
-
-
-def retrieved_captions(
-    encoder: EmoCapCLIPModel, processor: EmoCapCLIPProcessor, train: datasets.Dataset, test: datasets.Dataset
-) -> list[str]:
-    """The caption of the training face that looks most like each test face to the encoder."""
-    known, asked = (_embed(encoder, processor, rows) for rows in (train, test))
-    nearest = torch.cat([(block @ known.T).argmax(dim=1) for block in asked.split(256)])
-    captions = paragraphs(train)
-    return [captions[index] for index in nearest.tolist()]
-
-
-def constant_caption(train: datasets.Dataset) -> str:
-    """The caption of the first training face with the commonest emotion."""
-    emotions = list(train["emotion"]) if "emotion" in train.column_names else [""] * len(train)
-    commonest = Counter(emotions).most_common(1)[0][0]
-    return paragraphs(train.select([emotions.index(commonest)]))[0]
-
-
-def paraphrases(split: str, rows: int, form: str) -> list[str]:
-    """The captions of SynthFaces in other words, from the same descriptions."""
-    faces = (face_at(0, split, row) for row in range(rows))
-    return [describe(replace(face, caption_seed=face.caption_seed + 1), form).to_paragraph() for face in faces]
-
-
-@torch.no_grad()
-def image_caption_agreement(
-    encoder: EmoCapCLIPModel,
-    processor: EmoCapCLIPProcessor,
-    rows: datasets.Dataset,
-    captions: Sequence[str],
-    references: Sequence[str],
-) -> dict[str, float]:
-    """CLIPScore and RefCLIPScore (Hessel et al., 2021) by an EmoCapCLIP model, sentence by sentence.
-
-    A score that the model gives to captions of its own tower says little of their truth; never a headline.
-    """
-    images = _embed(encoder, processor, rows)
-    own, true = (_embed_captions(encoder, processor, texts) for texts in (captions, references))
-    clip = 2.5 * (images * own).sum(dim=1).clamp(min=0)
-    reference = (own * true).sum(dim=1).clamp(min=0)
-    harmonic = 2 * clip * reference / (clip + reference).clamp(min=1e-8)
-    return {"clip_score": clip.mean().item(), "ref_clip_score": harmonic.mean().item()}
-
-
-def evaluate_captioner(
-    model: EmoCapCLIPForConditionalGeneration,
-    processor: EmoCapCLIPCaptionProcessor,
-    faces: Mapping[str, datasets.Dataset],
-    name: str,
-    encoder: tuple[EmoCapCLIPModel, EmoCapCLIPProcessor] | None = None,
+def run(
+    checkpoint: Checkpoint,
+    dataset: datasets.Dataset,
+    train: datasets.Dataset | None = None,
+    encoder: Checkpoint | None = None,
+    keywords: Keywords = OURS,
     bert_encoder: str | None = None,
+    cache_dir: str | None = None,
     batch_size: int = IMAGE_BATCH,
+    num_workers: int = 0,
+    strict: bool = False,
     **generate_options: Any,
 ) -> Iterator[Result]:
     """
-    The model's captions of the test faces, and those of the baselines.
+    Write a caption for each row, and score them; with `train` also the baselines' captions. Every process calls this.
 
     Args:
-        faces: "train" and "test".
-        name: of the dataset; "synthfaces" has a paraphrase too.
-        encoder: whose embeddings the retrieval baseline stands on, and the agreement of pictures with captions.
+        checkpoint: of a captioner.
+        dataset: of `load_scored`, with pictures or clips, and captions, emotions or action units.
+        train: captioned rows that the baselines take theirs from.
+        encoder: an EmoCapCLIP model, for the retrieval baseline and for how well captions fit pictures.
+        keywords: of FABA-Bench's rule.
+        bert_encoder: for BERTScore, a folder or Hub id.
+        cache_dir: of the encoder's embeddings.
+        strict: stop at the first picture that cannot be read, instead of leaving its row out.
+        generate_options: `prompt`, and what `generate()` takes.
     """
-    train, test = faces["train"], faces["test"]
-    references = paragraphs(test)
-    progress = tqdm(test, desc="Captions", unit="face", disable=None)
-    written = list(
-        caption_images(model, processor, (row["image"] for row in progress), batch_size, **generate_options)
-    )
-    systems = {"captioning": written}
-    if encoder is not None:
-        systems["captioning-retrieval-baseline"] = retrieved_captions(*encoder, train, test)
-    systems["captioning-constant-baseline"] = [constant_caption(train)] * len(test)
-    if name == "synthfaces":
-        form = "short" if words_per_caption(references) < 120 else "long"
-        systems["captioning-paraphrase-ceiling"] = paraphrases("test", len(test), form)
+    _check(dataset)
+    written = write_captions(checkpoint, dataset, batch_size, num_workers, strict, **generate_options)
+    rows = dataset.select(written.rows)
+    scorer = _Scorer(rows, protocol_of(dataset)["benchmark"], keywords, bert_encoder)
+    reading = {"cache_dir": cache_dir, "batch_size": batch_size, "num_workers": num_workers, "frames": 1}
+    images = encoder and embed_images(encoder.model, encoder.processor, dataset, strict=strict, **reading).embeds
+    systems = {"captioning": written.captions}
+    if train is not None and encoder is not None:
+        known = embed_images(encoder.model, encoder.processor, train, strict=strict, **reading)
+        captions = reference_captions(train.select(known.rows.tolist()))
+        systems[BASELINES["retrieval-baseline"]] = retrieved_captions(images, known.embeds, captions)
+    if train is not None:
+        systems[BASELINES["constant-baseline"]] = [constant_caption(train)] * len(rows)
+        if (others := _paraphrases(dataset, written.rows)) is not None:
+            systems[BASELINES["paraphrase-ceiling"]] = others
     for task, captions in systems.items():
-        metrics = factual_metrics(captions, test) | wording_metrics(captions, references, bert_encoder)
-        if encoder is not None and task == "captioning":
-            agreement = image_caption_agreement(*encoder, test, captions, references)
-            metrics |= {name: Metric(value) for name, value in agreement.items()}
-        examples = [{"caption": caption, "truth": truth} for caption, truth in zip(captions, references, strict=True)]
-        yield Result(task, name, metrics, n=len(test), protocol={"generate": generate_options}, details={
-            "examples": examples[:20]
-        })  # fmt: skip
+        metrics = scorer.metrics(captions)
+        if task == "captioning" and encoder is not None and scorer.references and all(scorer.references):
+            metrics |= image_caption_agreement(encoder, images, captions, scorer.references)
+        yield Result(
+            task,
+            protocol_of(dataset)["benchmark"],
+            metrics,
+            n=len(rows),
+            model=checkpoint.name,
+            revision=checkpoint.revision,
+            fingerprint=dataset._fingerprint,
+            protocol=scorer.protocol(protocol_of(dataset), metrics) | {"generate": generate_options},
+            details={"examples": scorer.examples(captions)},
+            skipped=[list(entry) for entry in written.skipped],
+        )
 
 
-def evaluate_run(materials: Materials, args: TrainingArguments) -> dict[str, float]:
-    """The headlines of a captioner's run; result files go to `results/` in its folder. Only the main process works."""
-    if not process_state().is_main_process:
-        return {}
-    folder, start = Path(args.run.output_dir), args.model.model_name_or_path
-    encoder = None if start is None else _load_encoder(start)
-    faces = {"train": materials.train, "test": materials.test}
-    name, metrics = Path(args.data.dataset).name, {}
-    model, prompt = materials.model.eval(), args.captioner.prompt
-    for result in evaluate_captioner(model, materials.processor, faces, name, encoder, prompt=prompt):
-        result.model = str(folder / "model")
-        result.save(folder / "results")
-        metrics |= {key: value for key, value in result.flat().items() if key.rsplit("/", 1)[1] in HEADLINES}
-    return metrics
+def write_captions(
+    checkpoint: Checkpoint,
+    dataset: datasets.Dataset,
+    batch_size: int = IMAGE_BATCH,
+    num_workers: int = 0,
+    strict: bool = False,
+    **generate_options: Any,
+) -> Written:
+    """A caption for each picture, or for the middle frame of each clip. The processes share the rows."""
+    state = process_state()
+    pictures = PictureBatches(dataset, _as_they_are, num_frames=1)
+    own = Written([], [], [])
+
+    def faces() -> Iterator[Image.Image]:
+        share = range(state.process_index, len(dataset), state.num_processes)
+        quiet = None if state.is_main_process else True
+        with tqdm(total=len(share), desc="Captions", unit="face", disable=quiet) as bar:
+            for batch in pictures.loader([share], batch_size, num_workers):
+                own.skipped += batch.skipped
+                own.rows += batch.rows
+                if strict:
+                    report_skipped(own.skipped, len(dataset), strict)
+                yield from batch.inputs or ()
+                bar.update(len(batch.rows) + len(batch.skipped))
+
+    def work() -> Written:
+        own.captions += caption_images(checkpoint.model, checkpoint.processor, faces(), batch_size, **generate_options)
+        return own
+
+    parts = together(work)
+    order = sorted((row, caption) for part in parts for row, caption in zip(part.rows, part.captions, strict=True))
+    skipped = [entry for part in parts for entry in part.skipped]
+    report_skipped(skipped, len(dataset), strict)
+    return Written([caption for _, caption in order], [row for row, _ in order], skipped)
 
 
-def _load_encoder(name: str) -> tuple[EmoCapCLIPModel, EmoCapCLIPProcessor] | None:
-    """None where a captioner went on from a captioner, which has no text tower."""
-    config = json.loads((Path(name) / "config.json").read_text()) if Path(name).is_dir() else {}
-    if config.get("model_type") == "emocapclip_captioner":
+class _Scorer:
+    """What all systems' captions of the same rows are held against."""
+
+    def __init__(self, rows: datasets.Dataset, benchmark: str, keywords: Keywords, bert_encoder: str | None):
+        self.rows, self.folds = rows, folds_of(rows)
+        self.keywords = keywords if benchmark in KEYWORD_BENCHMARKS else None
+        self.bert_encoder = bert_encoder
+        self.references = reference_captions(rows)
+
+    def metrics(self, captions: Sequence[str]) -> dict[str, Metric]:
+        found = factual_metrics(captions, self.rows, folds=self.folds)
+        if self.keywords is not None:
+            found |= keyword_metrics(captions, self.rows, self.keywords)
+        told = np.flatnonzero([bool(text) for text in self.references or ()])
+        if len(told):
+            pairs = [[texts[place] for place in told] for texts in (captions, self.references)]
+            folds = None if self.folds is None else self.folds[told]
+            found |= wording_metrics(*pairs, self.bert_encoder, folds=folds)
+        return found
+
+    def protocol(self, protocol: dict[str, Any], metrics: dict[str, Metric]) -> dict[str, Any]:
+        """The benchmark's, and how these figures came about."""
+        readings = {name: how for name, how in _READINGS.items() if name in metrics}
+        if "keyword_accuracy" in readings:
+            readings["keyword_accuracy"] += self.keywords.source
+            protocol = protocol | {"scoring": f"keywords: {self.keywords.source}"}
+        unnamed = sum(facts.emotions is None for facts in known_facts(self.rows))
+        if "emotion_accuracy" in readings and unnamed:
+            readings["emotion_accuracy"] += f"; {unnamed} rows whose emotion the parser does not know do not count"
+        if self.references is not None and not all(self.references):
+            readings["references"] = f"{sum(not text for text in self.references)} rows have none"
+        pictures = "each picture" if "image" in self.rows.column_names else "the middle frame of each clip"
+        return protocol | {"captioning": {"pictures": pictures, **readings}}
+
+    def examples(self, captions: Sequence[str]) -> list[dict[str, str]]:
+        first = range(min(_EXAMPLES, len(captions)))
+        truths = self.references or [""] * len(captions)
+        return [{"id": self.rows[row]["id"], "caption": captions[row], "truth": truths[row]} for row in first]
+
+
+def _as_they_are(images: list[Image.Image], return_tensors: str) -> list[Image.Image]:
+    """Stands for a processor: the captioner's own comes later."""
+    return images
+
+
+def _paraphrases(dataset: datasets.Dataset, rows: Sequence[int]) -> list[str] | None:
+    """Of a table that is SynthFaces as it is made, from its first face on."""
+    protocol = protocol_of(dataset)
+    if "emotion_kind" not in dataset.column_names:
         return None
-    return EmoCapCLIPModel.from_pretrained(name).eval(), EmoCapCLIPProcessor.from_pretrained(name)
+    references = reference_captions(dataset.select(rows))
+    return paraphrases(references, protocol["split"], rows, protocol.get("options", {}).get("seed", 0))
 
 
-def _embed(encoder: EmoCapCLIPModel, processor: EmoCapCLIPProcessor, rows: datasets.Dataset) -> torch.Tensor:
-    return torch.cat(list(encode_images(encoder, processor, (row["image"] for row in rows.select_columns(["image"])))))
-
-
-def _embed_captions(encoder: EmoCapCLIPModel, processor: EmoCapCLIPProcessor, captions: Sequence[str]) -> torch.Tensor:
-    """A caption's unit embedding: the mean of its sentences', which each fit the text tower."""
-    parsed = [EmoCaption.from_paragraph(caption) for caption in captions]
-    sentences = [[c.global_caption, *c.local_captions, c.summary_caption] for c in parsed]
-    sentences = [[sentence for sentence in row if sentence] or ["."] for row in sentences]
-    distinct_ones = sorted({sentence for row in sentences for sentence in row})
-    embeds = dict(zip(distinct_ones, encode_texts(encoder, processor, distinct_ones), strict=True))
-    means = torch.stack([torch.stack([embeds[sentence] for sentence in row]).mean(dim=0) for row in sentences])
-    return torch.nn.functional.normalize(means, dim=-1)
-
-
-def _macro_f1(found: Factuality, chosen: np.ndarray) -> float:
-    """The mean over the units that are there or are said to be; a sample may lack a rare one."""
-    said, there = found.said[chosen], found.there[chosen]
-    concerned = (said > 0).any(axis=0) | (there > 0).any(axis=0)
-    return action_unit_f1(said[:, concerned], there[:, concerned]) if concerned.any() else np.nan
-
-
-def _micro_f1(found: Factuality, chosen: np.ndarray) -> float:
-    said, there = found.said[chosen], found.there[chosen]
-    known = ~np.isnan(there)
-    hits = (said * there)[known].sum()
-    return float(2 * hits / max(1.0, said[known].sum() + there[known].sum()))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m emocapclip_hf.eval.captioning", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("model", help="folder or Hub id of a captioner")
-    parser.add_argument("--dataset", default="synthfaces", help="anything load_emocap takes; default: synthfaces")
-    parser.add_argument("--encoder", metavar="M", help="an EmoCapCLIP model, for the retrieval baseline")
-    parser.add_argument("--bert-encoder", metavar="M", help="an encoder for BERTScore, a folder or Hub id")
-    parser.add_argument("--faces", type=int, help="how many of the test split; default: all")
-    parser.add_argument("--num-beams", type=int, default=1)
-    parser.add_argument("--batch-size", type=int, default=IMAGE_BATCH)
-    parser.add_argument("--output", default="results", metavar="DIR", help="of result files (default: results)")
-    args = parser.parse_args(arguments)
-    model = EmoCapCLIPForConditionalGeneration.from_pretrained(args.model).eval()
-    processor = EmoCapCLIPCaptionProcessor.from_pretrained(args.model)
-    faces = _load_faces(args.dataset, args.faces)
-    results = evaluate_captioner(
-        model, processor, faces, Path(args.dataset).name, args.encoder and _load_encoder(args.encoder),
-        args.bert_encoder, args.batch_size, num_beams=args.num_beams,
-    )  # fmt: skip
-    for result in results:
-        result.model = args.model
-        result.save(args.output)
-        for name, metric in result.metrics.items():
-            interval = "" if metric.low is None else f"  [{metric.low:.3f}, {metric.high:.3f}]"
-            print(f"{metric.value:8.3f}  {result.task}/{result.benchmark}/{name}{interval}")
-    return 0
-
-
-def _load_faces(dataset: str, count: int | None) -> dict[str, datasets.Dataset]:
-    from emocapclip_hf.training.arguments import DataArguments
-    from emocapclip_hf.training.setup import load_splits
-
-    train, _, test = load_splits(DataArguments(dataset=dataset, image_size=48, synthfaces_form="short"))
-    return {"train": train, "test": test if count is None else test.select(range(min(count, len(test))))}
+def _check(dataset: datasets.Dataset) -> None:
+    protocol = protocol_of(dataset)
+    known = annotated_units(dataset) or any(name in dataset.column_names for name in _KNOWN)
+    if not known:
+        raise ValueError(
+            f"{protocol['title']} has neither captions nor emotions nor action units to hold captions against; it has "
+            f"{', '.join(dataset.column_names)}"
+        )
+    if protocol.get("options", {}).get("language", "en") != "en":
+        raise ValueError("captions are written in English and cannot be compared with others: --option language=en")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from .command import main
+
+    sys.exit(main("captioning"))

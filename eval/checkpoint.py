@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedModel
 
-from emocapclip_hf.processing import EmoCapCLIPProcessor
+from emocapclip_hf.modeling import EmoCapCLIPCaptionerConfig, EmoCapCLIPForConditionalGeneration
+from emocapclip_hf.processing import EmoCapCLIPCaptionProcessor, EmoCapCLIPProcessor
 
 _ORIGINS = (
     "_name_or_path",
@@ -34,13 +35,18 @@ class Checkpoint:
         name: Hub id or folder.
         revision: the commit on the Hub; of a folder, the fingerprint of its weights and config.
         model: in evaluation mode, on this process's device.
-        processor: ours around the checkpoint's own parts, so that every model takes pictures, clips and texts alike.
+        processor: ours around the checkpoint's own parts, so that every model takes pictures, clips and texts alike;
+            a captioner's own.
     """
 
     name: str
     revision: str
     model: PreTrainedModel
-    processor: EmoCapCLIPProcessor
+    processor: EmoCapCLIPProcessor | EmoCapCLIPCaptionProcessor
+
+    @property
+    def is_captioner(self) -> bool:
+        return isinstance(self.model, EmoCapCLIPForConditionalGeneration)
 
 
 def load_checkpoint(name: str, dtype: str = "float32", revision: str | None = None) -> Checkpoint:
@@ -48,13 +54,17 @@ def load_checkpoint(name: str, dtype: str = "float32", revision: str | None = No
     Load a checkpoint for evaluation; only safetensors, and never code from the Hub.
 
     Args:
-        name: Hub id or folder of an EmoCapCLIP, CLIP or SigLIP checkpoint.
+        name: Hub id or folder of an EmoCapCLIP, CLIP or SigLIP checkpoint, or of a captioner.
         dtype: "float32", "bfloat16" or "float16": how it computes.
         revision: branch, tag or commit on the Hub.
     """
     if not Path(name).is_dir() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
         raise FileNotFoundError(f"there is no folder {name}, and it is no id of a model on the Hub")
-    model = AutoModel.from_pretrained(name, revision=revision, dtype=getattr(torch, dtype), use_safetensors=True)
+    options = {"revision": revision, "dtype": getattr(torch, dtype), "use_safetensors": True}
+    if AutoConfig.from_pretrained(name, revision=revision).model_type == EmoCapCLIPCaptionerConfig.model_type:
+        model = EmoCapCLIPForConditionalGeneration.from_pretrained(name, **options)
+        return _checkpoint(name, model, EmoCapCLIPCaptionProcessor.from_pretrained(name, revision=revision))
+    model = AutoModel.from_pretrained(name, **options)
     for needed in ("get_image_features", "get_text_features"):
         if not hasattr(model, needed):
             raise ValueError(
@@ -66,13 +76,12 @@ def load_checkpoint(name: str, dtype: str = "float32", revision: str | None = No
     if "siglip" in model.config.text_config.model_type:
         tokenizer.init_kwargs["padding"] = "max_length"  # its text tower reads the last position
     image_processor = AutoImageProcessor.from_pretrained(name, revision=revision)
-    commit = getattr(model.config, "_commit_hash", None)
-    return Checkpoint(
-        name=name,
-        revision=commit or model_fingerprint(model),
-        model=model.eval().to(process_state().device),
-        processor=EmoCapCLIPProcessor(image_processor, tokenizer),
-    )
+    return _checkpoint(name, model, EmoCapCLIPProcessor(image_processor, tokenizer))
+
+
+def _checkpoint(name: str, model: PreTrainedModel, processor: Any) -> Checkpoint:
+    revision = getattr(model.config, "_commit_hash", None) or model_fingerprint(model)
+    return Checkpoint(name, revision, model.eval().to(process_state().device), processor)
 
 
 def process_state() -> PartialState:

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from .results import Result
 
 # Task → what it takes: the rows of one split or of all folds, or folds to fit on.
-TASKS = {"zero-shot": "rows", "retrieval": "rows", "choice": "rows", "linear-probe": "folds", "regression": "folds"}
-# What `all` does for each kind of benchmark.
+TASKS = {
+    **dict.fromkeys(("zero-shot", "retrieval", "choice", "captioning"), "rows"),
+    **dict.fromkeys(("linear-probe", "regression"), "folds"),
+}
+# What `all` does for each kind of benchmark; captioning where the model is a captioner, the others where it is none.
 TASKS_OF = {
     "classification": ("zero-shot", "linear-probe"),
     "multi-label": ("zero-shot", "linear-probe"),
     "regression": ("regression",),
-    "retrieval": ("retrieval",),
+    "retrieval": ("retrieval", "captioning"),
     "choice": ("choice",),
 }
 _DEFAULT_PROMPTS = {"multi-label": "facial-actions"}  # for others `simple`
@@ -41,7 +44,7 @@ def add_eval_arguments(parser: argparse.ArgumentParser, task: str | None = None)
         parser.set_defaults(task=task)
     what = parser.add_argument_group("what")
     what.add_argument(
-        "--model", nargs="+", required=True, metavar="M", help="folders or Hub ids; also of CLIP, SigLIP"
+        "--model", nargs="+", required=True, metavar="M", help="folders or Hub ids; also of CLIP, SigLIP, captioners"
     )
     what.add_argument("--revision", help="branch, tag or commit on the Hub")
     what.add_argument("--benchmark", nargs="+", metavar="B", help="`emocapclip benchmarks` lists them")
@@ -61,8 +64,15 @@ def add_eval_arguments(parser: argparse.ArgumentParser, task: str | None = None)
     how.add_argument("--ccc-over", default="all", choices=("all", "sequence"), help="all rows, or each video")
     how.add_argument("--no-few-shot", action="store_true", help="leave out probes of 1 to 16 examples a class")
     how.add_argument("--save-head", metavar="DIR", help="write the linear probe as an image classifier")
-    how.add_argument("--frames", type=int, default=8, help="of a clip (default: 8)")
+    how.add_argument("--frames", type=int, default=8, help="of a clip (default: 8; a captioner sees the middle one)")
     how.add_argument("--frame-pooling", default="mean", choices=("mean", "max"), help="of a clip's frames")
+    words = parser.add_argument_group("captioning")
+    words.add_argument("--num-beams", type=int, default=1, metavar="N", help="wordings that are weighed (default: 1)")
+    words.add_argument("--caption-prompt", default="", metavar="TEXT", help="how every caption begins")
+    words.add_argument("--keywords", metavar="FILE", help="of emotions in FABA's rule: EmoLA's eval_FABA.py, or JSON")
+    words.add_argument("--baselines", action="store_true", help="also score captions of the train split")
+    words.add_argument("--encoder", metavar="M", help="an EmoCapCLIP model: nearest training face, RefCLIPScore")
+    words.add_argument("--bert-encoder", metavar="M", help="of BERTScore, a folder or Hub id")
     where = parser.add_argument_group("where")
     where.add_argument("--output", default="results", metavar="DIR", help="of result files (default: results)")
     where.add_argument("--cache-dir", metavar="DIR", help="of embeddings (default: in the cache of datasets)")
@@ -80,21 +90,24 @@ def run_eval(args: argparse.Namespace) -> int:
         return 2
     from .checkpoint import load_checkpoint, process_state
 
-    failed = 0
+    done, failed = 0, 0
     for name in args.model:  # one at a time: several need not fit into memory together
         try:
             checkpoint = load_checkpoint(name, args.dtype, args.revision)
+            own = _jobs_of(checkpoint, jobs, args)
         except (ValueError, OSError) as error:
-            failed += len(jobs)
+            failed += 1
             print(f"error: {name}: {error}", file=sys.stderr)
             continue
-        for task, benchmark in jobs:
+        for task, benchmark in own:
             try:
-                _finish(evaluate(task, checkpoint, benchmark, args), args)
+                for result in evaluate(task, checkpoint, benchmark, args):
+                    _finish(result, args)
+                done += 1
             except (ValueError, OSError, FloatingPointError) as error:
                 failed += 1
                 print(f"error: {task} of {name} on {benchmark.name}: {error}", file=sys.stderr)
-    if failed == len(jobs) * len(args.model):
+    if not done:
         return 2
     if args.task == "all" and process_state().is_main_process:
         from .report import write_report
@@ -103,23 +116,73 @@ def run_eval(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def evaluate(task: str, checkpoint: Checkpoint, benchmark: Benchmark, args: argparse.Namespace) -> Result:
-    """One task on one benchmark by one model."""
+def _jobs_of(checkpoint: Checkpoint, jobs: Sequence[tuple[str, Benchmark]], args: argparse.Namespace) -> list:
+    """Those that are for such a model; one that was asked for by name must be."""
+    own = [(task, benchmark) for task, benchmark in jobs if (task == "captioning") == checkpoint.is_captioner]
+    if not own and args.task == "all":
+        what = "captions, which a captioner is evaluated by" if checkpoint.is_captioner else "what an encoder can do"
+        raise ValueError(f"none of {', '.join(benchmark.name for _, benchmark in jobs)} has {what}")
+    if not own and checkpoint.is_captioner:
+        raise ValueError(f"this is a captioner, which writes and does nothing else: `captioning`, not `{args.task}`")
+    if not own:
+        kind = type(checkpoint.model).__name__
+        raise ValueError(f"{kind} writes no captions: `captioning` takes a captioner (`make train-captioner`)")
+    return own
+
+
+def evaluate(task: str, checkpoint: Checkpoint, benchmark: Benchmark, args: argparse.Namespace) -> Iterator[Result]:
+    """One task on one benchmark by one model; captioning may be followed by its baselines."""
     from .embed import CACHE_DIR
 
     module = import_module(f".{task.replace('-', '_')}", __package__)
-    embedding = {
+    reading = {
         "cache_dir": args.cache_dir or CACHE_DIR,
         "batch_size": args.batch_size,
-        "frames": args.frames,
-        "frame_pooling": args.frame_pooling,
         "num_workers": args.num_workers,
         "strict": args.strict,
     }
-    result = module.run(checkpoint, _rows(task, benchmark, args), **_settings(task, benchmark, args), **embedding)
-    encoding = {"dtype": args.dtype, "frames": args.frames, "frame_pooling": args.frame_pooling}
-    result.protocol["encoding"] = encoding  # frames: of clips
-    return result
+    clips = {"frames": args.frames, "frame_pooling": args.frame_pooling}
+    rows = _rows(task, benchmark, args)
+    if task == "captioning":
+        options = {"prompt": args.caption_prompt, "num_beams": args.num_beams}
+        settings = _captioning_settings(benchmark, args)
+        for result in module.run(checkpoint, rows, **settings, **reading, **options):
+            result.protocol["encoding"] = {"dtype": args.dtype, **options}
+            yield result
+        return
+    result = module.run(checkpoint, rows, **_settings(task, benchmark, args), **reading, **clips)
+    result.protocol["encoding"] = {"dtype": args.dtype, **clips}
+    yield result
+
+
+def _captioning_settings(benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:
+    from .checkpoint import load_checkpoint
+    from .keyword_protocol import OURS, read_keywords
+
+    settings = {
+        "keywords": read_keywords(args.keywords) if args.keywords else OURS,
+        "bert_encoder": args.bert_encoder,
+        "encoder": load_checkpoint(args.encoder, args.dtype) if args.encoder else None,
+    }
+    if settings["encoder"] is not None and settings["encoder"].is_captioner:
+        raise ValueError(f"--encoder {args.encoder} is a captioner, which embeds no text: name the model it came from")
+    if args.baselines:
+        settings["train"] = _train_rows(benchmark, args)
+    return settings
+
+
+def _train_rows(benchmark: Benchmark, args: argparse.Namespace) -> Any:
+    """What baselines take their captions from: never rows that are scored."""
+    from .benchmarks import load_benchmark
+
+    split = args.split or benchmark.splits[0]
+    if "train" not in benchmark.splits or split in ("train", "all") or (benchmark.folds and args.fold is None):
+        fold = " --fold 1" if benchmark.folds else ""
+        raise ValueError(
+            f"--baselines take captions of the train split, and the rows scored must be others: --split test{fold}"
+        )
+    options = dict(_pair(option) for option in args.option)
+    return load_benchmark(benchmark.name, _data_dir(benchmark, args), "train", args.fold, args.strict, **options)
 
 
 def _rows(task: str, benchmark: Benchmark, args: argparse.Namespace) -> Any:
@@ -127,18 +190,19 @@ def _rows(task: str, benchmark: Benchmark, args: argparse.Namespace) -> Any:
     from .splits import load_folds
 
     options = dict(_pair(option) for option in args.option)
-    data_dir = args.data_dir
-    if (
-        data_dir is None
-        and args.data_root
-        and (benchmark.needs_data or (Path(args.data_root) / benchmark.name).is_dir())
-    ):
-        data_dir = Path(args.data_root) / benchmark.name
+    data_dir = _data_dir(benchmark, args)
     if TASKS[task] == "rows":
         return load_scored(benchmark.name, data_dir, args.split, args.fold, args.strict, **options)
     if args.split:
         raise ValueError(f"{task} fits on one split and scores another: leave out --split {args.split}")
     return load_folds(benchmark.name, data_dir, args.fold, args.strict, **options)
+
+
+def _data_dir(benchmark: Benchmark, args: argparse.Namespace) -> str | Path | None:
+    if args.data_dir is not None or not args.data_root:
+        return args.data_dir
+    inside = Path(args.data_root) / benchmark.name
+    return inside if benchmark.needs_data or inside.is_dir() else None
 
 
 def _settings(task: str, benchmark: Benchmark, args: argparse.Namespace) -> dict[str, Any]:

@@ -13,10 +13,11 @@ import shutil
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import datasets
 import torch
@@ -39,6 +40,7 @@ FRAMES = 8
 POOLINGS = ("mean", "max")
 CACHE_DIR = Path(datasets.config.HF_DATASETS_CACHE) / "emocapclip" / "embeddings"
 _NAMED = 5  # rows that a message names
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def embed_images(
             embedded = work.run(folder)
     else:
         embedded = work.run(Path(cache_dir) / work.key())
-    _report(embedded, len(dataset), strict)
+    report_skipped(embedded.skipped, len(dataset), strict)
     return embedded
 
 
@@ -154,16 +156,7 @@ class _Work:
         files = [folder / f"{start:09d}.safetensors" for start in shards]
         missing = [start for start, file in zip(shards, files, strict=True) if not file.exists()]
         state.wait_for_everyone()  # all must see the same shards missing before one of them writes
-        trouble = None
-        try:
-            self._encode(missing[state.process_index :: state.num_processes], folder)
-        except Exception as error:  # told to the others first, who would wait for this process for ever
-            trouble = error
-        troubles = [message for message in gather_object([str(trouble) if trouble else ""]) if message]
-        if trouble is not None:
-            raise trouble
-        if troubles:
-            raise RuntimeError(f"another process stopped: {troubles[0]}")
+        together(lambda: self._encode(missing[state.process_index :: state.num_processes], folder))
         return _put_together(files)
 
     def _encode(self, starts: list[int], folder: Path) -> None:
@@ -268,14 +261,31 @@ def _put_together(files: list[Path]) -> Embedded:
     return Embedded(whole["embeds"], whole["pooled"], whole["rows"], skipped, whole.get("local_scores"))
 
 
-def _report(embedded: Embedded, rows: int, strict: bool) -> None:
-    if not embedded.skipped:
+def report_skipped(skipped: Sequence[tuple[str, str]], rows: int, strict: bool) -> None:
+    """Warn of rows that cannot be read, or stop at them."""
+    if not skipped:
         return
-    message = f"{len(embedded.skipped)} of {rows} rows cannot be read{_first(embedded.skipped)}"
+    message = f"{len(skipped)} of {rows} rows cannot be read{_first(skipped)}"
     if strict:
         raise ValueError(f"{message}. Mend them, or leave out --strict to evaluate without them")
     if process_state().is_main_process:
         warnings.warn(f"{message}. They are left out; --strict stops here instead", stacklevel=3)
+
+
+def together(work: Callable[[], T]) -> list[T]:
+    """What `work` gives on each process. One that fails stops all, who would wait for it for ever."""
+    found, trouble = None, None
+    try:
+        found = work()
+    except Exception as error:  # told to the others first
+        trouble = error
+    answers = gather_object([(found, None if trouble is None else f"{trouble!r}")])
+    if trouble is not None:
+        raise trouble
+    messages = [message for _, message in answers if message is not None]
+    if messages:
+        raise RuntimeError(f"another process stopped: {messages[0]}")
+    return [answer for answer, _ in answers]
 
 
 def _first(skipped: list[tuple[str, str]]) -> str:

@@ -17,6 +17,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .results import Metric, Result
 
+_CAPTIONS = (
+    *("emotion_accuracy", "keyword_accuracy", "au_f1", "keyword_au_f1", "structure", "contradiction_rate"),
+    *(
+        "hallucinated_units",
+        "side_accuracy",
+        "strength_accuracy",
+        "rouge_l",
+        "bleu",
+        "cider_d",
+        "meteor",
+        "bert_score",
+    ),
+    *("distinct_2", "words", "clip_score", "ref_clip_score"),
+)
 # Task → the metrics of its table; the first that a result has is its spoke of the radar chart.
 SHOWN = {
     "zero-shot": ("uar", "war", "ece", "auc", "map"),
@@ -27,8 +41,12 @@ SHOWN = {
         *(f"image_to_text_{m}" for m in ("r1", "r5", "r10", "median_rank", "map")),
         *(f"text_to_image_{m}" for m in ("r1", "r5", "r10", "median_rank", "map")),
     ),
+    "captioning": _CAPTIONS,
+    "captioning-retrieval-baseline": _CAPTIONS,
+    "captioning-constant-baseline": _CAPTIONS,
+    "captioning-paraphrase-ceiling": _CAPTIONS,
 }
-_SMALL_IS_GOOD = ("ece", "rmse", "median_rank")
+_SMALL_IS_GOOD = ("ece", "rmse", "median_rank", "contradiction_rate", "hallucinated_units")
 
 
 @dataclass(frozen=True)
@@ -259,6 +277,7 @@ def _protocols(rows: Sequence[Row]) -> Iterable[str]:
                 f"{name} {value}" for name, value in protocol.get("options", {}).items() if value not in (None, "")
             ]
             facts += [f"prompts {protocol['prompt_set']}"] if protocol.get("prompt_set") else []
+            facts += [f"{name}: {how}" for name, how in protocol.get("captioning", {}).items()]
             facts += [f"CCC {protocol['regression']['ccc']}"] if "regression" in protocol else []
             facts += [f"{len(result.skipped)} rows could not be read"] if result.skipped else []
             facts += [f"rows left out: {protocol['left_out']}"] if protocol.get("left_out") else []

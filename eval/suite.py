@@ -19,8 +19,8 @@ import numpy as np
 from emocapclip_hf.data.synthfaces import COMPOUNDS, EMOTIONS
 from emocapclip_hf.training import Materials, TrainingArguments
 
-from . import linear_probe, regression, retrieval, zero_shot
-from .checkpoint import Checkpoint, model_fingerprint, process_state
+from . import captioning, linear_probe, regression, retrieval, zero_shot
+from .checkpoint import Checkpoint, load_checkpoint, model_fingerprint, process_state
 from .embed import shared_scratch
 from .prompts import PROMPT_SETS
 from .report import write_report
@@ -33,6 +33,7 @@ HEADLINES = {
     "linear-probe": ("uar", "war", "f1"),
     "regression": ("valence_ccc", "arousal_ccc"),
     "retrieval": ("image_to_text_r1", "text_to_image_r1", "sentence_image_to_text_r1"),
+    **dict.fromkeys(captioning.SYSTEMS, ("emotion_accuracy", "au_f1", "structure")),
 }
 _KINDS = {"basic": "emotion", "compound": "compound"}  # `emotion_kind` → what its benchmark is called
 _SPLITS = ("train", "validation", "test")
@@ -46,24 +47,44 @@ def evaluate_run(materials: Materials, args: TrainingArguments) -> dict[str, flo
 
     Every process calls this. Returns the headlines, task/benchmark/metric → number.
     """
-    if args.captioner.is_wanted:
-        from . import captioning
-
-        return captioning.evaluate_run(materials, args)
     folder = Path(args.run.output_dir)
     model = materials.model.eval()
     checkpoint = Checkpoint(str(folder / "model"), model_fingerprint(model), model, materials.processor)
     faces = {split: getattr(materials, split) for split in _SPLITS}
-    workers = args.data.dataloader_num_workers
+    name, workers = Path(args.data.dataset).name, args.data.dataloader_num_workers
     metrics: dict[str, float] = {}
     with shared_scratch() as cache:
-        for result in run_suite(checkpoint, faces, Path(args.data.dataset).name, cache, num_workers=workers):
+        if args.captioner.is_wanted:
+            encoder = _encoder(args.model.model_name_or_path)
+            results = run_captioning(checkpoint, faces, name, encoder, cache_dir=cache, prompt=args.captioner.prompt)
+        else:
+            results = run_suite(checkpoint, faces, name, cache, num_workers=workers)
+        for result in results:
             if process_state().is_main_process:
                 result.save(folder / "results")
             metrics |= {name: value for name, value in result.flat().items() if _is_headline(name)}
     if process_state().is_main_process:
         write_report(folder / "results")
     return metrics
+
+
+def run_captioning(
+    checkpoint: Checkpoint,
+    faces: Mapping[str, datasets.Dataset],
+    name: str,
+    encoder: Checkpoint | None = None,
+    **options: Any,
+) -> Iterator[Result]:
+    """A captioner's captions of the test faces, and the baselines'; `options` are those of `captioning.run`."""
+    suite = Suite({split: _with_ids(table, split) for split, table in faces.items()}, name)
+    labelled = suite.benchmark(name)
+    yield from captioning.run(checkpoint, labelled["test"], labelled["train"], encoder, **options)
+
+
+def _encoder(name: str | None) -> Checkpoint | None:
+    """What a captioner started from; None where that was no encoder but a captioner, which has no text tower."""
+    found = None if name is None else load_checkpoint(name)
+    return None if found is None or found.is_captioner else found
 
 
 def run_suite(
