@@ -121,7 +121,8 @@ def _jobs_of(checkpoint: Checkpoint, jobs: Sequence[tuple[str, Benchmark]], args
     own = [(task, benchmark) for task, benchmark in jobs if (task == "captioning") == checkpoint.is_captioner]
     if not own and args.task == "all":
         what = "captions, which a captioner is evaluated by" if checkpoint.is_captioner else "what an encoder can do"
-        raise ValueError(f"none of {', '.join(benchmark.name for _, benchmark in jobs)} has {what}")
+        names = dict.fromkeys(benchmark.name for _, benchmark in jobs)
+        raise ValueError(f"none of {', '.join(names)} has {what}")
     if not own and checkpoint.is_captioner:
         raise ValueError(f"this is a captioner, which writes and does nothing else: `captioning`, not `{args.task}`")
     if not own:

@@ -42,10 +42,9 @@ SHOWN = {
         *(f"text_to_image_{m}" for m in ("r1", "r5", "r10", "median_rank", "map")),
     ),
     "captioning": _CAPTIONS,
-    "captioning-retrieval-baseline": _CAPTIONS,
-    "captioning-constant-baseline": _CAPTIONS,
-    "captioning-paraphrase-ceiling": _CAPTIONS,
 }
+_SHOWN_CAPTIONS = 3
+_COMPARED_WITH = "captioning-"  # opens the tasks of what captions are compared with: rows in the same table
 _SMALL_IS_GOOD = ("ece", "rmse", "median_rank", "contradiction_rate", "hallucinated_units")
 
 
@@ -64,6 +63,10 @@ class Row:
     @property
     def title(self) -> str:
         return f"{self.benchmark} ({self.setting})" if self.setting else self.benchmark
+
+    @property
+    def is_baseline(self) -> bool:
+        return any(result.task != self.task for result in self.results.values())
 
     def metrics(self) -> list[str]:
         """Those of SHOWN that some model has; all of a task that SHOWN does not know."""
@@ -148,7 +151,8 @@ def side_by_side(results: Iterable[Result], names: Mapping[str, str]) -> list[Ro
     found: dict[tuple[str, str, str], dict[str, Result]] = {}
     for result in results:
         if result.model in names:
-            found.setdefault((result.task, result.benchmark, _setting(result)), {})[names[result.model]] = result
+            task = "captioning" if result.task.startswith(_COMPARED_WITH) else result.task
+            found.setdefault((task, result.benchmark, _setting(result)), {})[names[result.model]] = result
     tasks, benchmarks = list(SHOWN), list(BENCHMARKS)
 
     def place(key: tuple[str, str, str]) -> tuple:
@@ -160,7 +164,8 @@ def side_by_side(results: Iterable[Result], names: Mapping[str, str]) -> list[Ro
     rows = []
     for task, benchmark, setting in sorted(found, key=place):
         of_models = found[task, benchmark, setting]
-        shown = setting if times[task, benchmark] > 1 else ""
+        is_baseline = any(result.task != task for result in of_models.values())
+        shown = setting if is_baseline or times[task, benchmark] > 1 else ""
         rows.append(
             Row(task, benchmark, shown, {name: of_models[name] for name in names.values() if name in of_models})
         )
@@ -170,9 +175,12 @@ def side_by_side(results: Iterable[Result], names: Mapping[str, str]) -> list[Ro
 def _setting(result: Result) -> str:
     """What was chosen besides the benchmark."""
     protocol = result.protocol
-    fold = [f"fold {protocol['fold']}"] if isinstance(protocol.get("fold"), int) else []
-    scoring = protocol.get("scoring")
-    return ", ".join([*fold, *filter(None, [protocol.get("prompt_set"), None if scoring == "global" else scoring])])
+    fold = f"fold {protocol['fold']}" if isinstance(protocol.get("fold"), int) else None
+    scoring = None if protocol.get("scoring") == "global" else protocol.get("scoring")
+    system = None
+    if result.task.startswith(_COMPARED_WITH):
+        system = result.task.removeprefix(_COMPARED_WITH).replace("-", " ")
+    return ", ".join(filter(None, [fold, protocol.get("prompt_set"), scoring, system]))
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
@@ -193,7 +201,7 @@ def _draw(rows: Sequence[Row], output: Path) -> dict[str, list[tuple[str, Path]]
     from .retrieval_sheet import draw_examples
 
     pictures: dict[str, list[tuple[str, Path]]] = {"overview": []}
-    spokes = {f"{row.title}\n{row.task}": spoke for row in rows if (spoke := _spoke(row))}
+    spokes = {f"{row.title}\n{row.task}": spoke for row in rows if not row.is_baseline and (spoke := _spoke(row))}
     if len(spokes) >= 3:  # two spokes span no area
         pictures["overview"].append(("All tasks", draw_radar(spokes, output / "radar.png")))
     for row in rows:
@@ -229,12 +237,12 @@ def _markdown(rows: Sequence[Row], models: Sequence[str], pictures: Mapping[str,
     ]
     lines += _pictures(pictures["overview"])
     for task in dict.fromkeys(row.task for row in rows):
-        lines += [f"## {task.capitalize()}", "", f"| benchmark | n | metric | {' | '.join(models)} |"]
-        lines += [f"|---|---:|---|{'---:|' * len(models)}"]
-        for row in rows:
-            if row.task == task:
-                lines += _table_lines(row, models)
-        lines += ["", *_pictures(pictures.get(task, []))]
+        own = [row for row in rows if row.task == task]
+        there = [model for model in models if any(model in row.results for row in own)]
+        lines += [f"## {task.capitalize()}", "", f"| benchmark | n | metric | {' | '.join(there)} |"]
+        lines += [f"|---|---:|---|{'---:|' * len(there)}"]
+        lines += [line for row in own for line in _table_lines(row, there)]
+        lines += ["", *_pictures(pictures.get(task, [])), *_written_captions(own)]
     lines += ["## How it was done", "", *_protocols(rows)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -260,6 +268,17 @@ def _cell(metric: Metric | None, best: float | None) -> str:
 
 def _short(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
+def _written_captions(rows: Iterable[Row]) -> Iterable[str]:
+    """What captioners wrote of the first few rows, beside the captions these have."""
+    for row in rows:
+        for model, result in row.results.items() if row.task == "captioning" and not row.is_baseline else ():
+            yield f"What {model} wrote for {row.title}:\n"
+            for example in result.details.get("examples", [])[:_SHOWN_CAPTIONS]:
+                caption, truth = (" ".join(example[name].split()) or "–" for name in ("caption", "truth"))
+                yield f"- `{example['id']}`: {caption}  \n  *Reference:* {truth}"
+            yield ""
 
 
 def _pictures(pictures: Sequence[tuple[str, Path]]) -> list[str]:

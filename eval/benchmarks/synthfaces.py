@@ -26,6 +26,7 @@ def read(
     n: int,
     size: int,
     seed: int,
+    form: str,
     add: Callable[[datasets.Dataset], datasets.Dataset],
 ) -> datasets.Dataset:
     import datasets
@@ -33,12 +34,12 @@ def read(
     from emocapclip_hf.data.synthfaces import VERSION, synthfaces_dataset
 
     if source is None:
-        table = synthfaces_dataset(split, n=n or None, size=size, seed=seed)
+        table = synthfaces_dataset(split, n=n or None, size=size, seed=seed, form=form)
         account.notes["version"] = VERSION
     else:
         table = datasets.load_dataset(str(source), split=split)
         table = table.select(range(min(n, len(table)))) if n else table
-        account.notes["source"] = "a written copy: size and seed are those it was made with"
+        account.notes["source"] = "a written copy: size, seed and form are those it was made with"
     return add(table.rename_column("identity", "subject"))
 
 
@@ -74,6 +75,7 @@ _AFFECT = Benchmark(
         Option("n", 0, about="the first n faces; 0: all of them"),
         Option("size", 96, about="pixels a side"),
         Option("seed", 0, about="of the generator"),
+        Option("form", "long", {"long": "about 190 words", "short": "about 70 words"}, about="of captions"),
     ),
     warnings=("Synthetic faces: a number here says nothing about photographs of people.",),
     needs_data=False,

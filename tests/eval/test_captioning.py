@@ -257,6 +257,19 @@ def test_rows_without_a_caption_do_not_count_for_wording(captioner, tmp_path, pi
     assert result.protocol["captioning"]["references"] == "1 rows have none"
 
 
+def test_processes_share_the_rows_and_all_have_all_captions(captioner, faces, monkeypatch):
+    test = faces["test"]
+    whole = captioning.write_captions(captioner, test, batch_size=5)
+    parts = []
+    monkeypatch.setattr(captioning, "together", lambda work: parts.append(work()) or parts)
+    for index in range(3):
+        state = SimpleNamespace(process_index=index, num_processes=3, is_main_process=index == 0)
+        monkeypatch.setattr(captioning, "process_state", lambda state=state: state)
+        merged = captioning.write_captions(captioner, test, batch_size=3)
+    assert [part.rows for part in parts] == [list(range(index, 12, 3)) for index in range(3)]
+    assert merged == whole and whole.rows == list(range(12))
+
+
 def test_nothing_to_compare_with_is_said(captioner):
     rows = load_benchmark("synthfaces", n=2, size=32)
     rows = rows.remove_columns(["emotion", "action_units", "global_caption"])
@@ -285,4 +298,6 @@ def test_a_run_s_headlines(faces, captioner, small_checkpoint_folder, tmp_path):
     assert not any(name.endswith("bleu") for name in metrics)
     files = sorted((tmp_path / "results").glob("*.json"))
     assert len(files) == 4 and json.loads(files[0].read_text())["command"]
-    assert "## Captioning-retrieval-baseline" in (tmp_path / "results" / "report" / "report.md").read_text()
+    report = (tmp_path / "results" / "report" / "report.md").read_text()
+    assert "| synthfaces (retrieval baseline) | 12 | emotion_accuracy |" in report
+    assert "What" in report and f"*Reference:* {paragraphs(faces['test'])[2]}" in report

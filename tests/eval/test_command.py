@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from captioner_zoo import captioner_processor, captioner_with_words
 from transformers import CLIPConfig, CLIPModel
 
 from emocapclip_hf.cli import main
@@ -56,7 +57,7 @@ def test_zero_shot_leaves_a_result_file(evaluate, faces_on_disk, result, capsys,
 
 def test_options_of_the_protocol_are_passed_on(evaluate, result):
     assert evaluate("zero-shot", "--benchmark", "synthfaces-emotion8", "--option", "n=20", "size=32") == 0
-    assert result().protocol["options"] == {"n": 20, "size": 32, "seed": 0}
+    assert result().protocol["options"] == {"n": 20, "size": 32, "seed": 0, "form": "long"}
 
 
 def test_all_does_what_each_benchmark_is_made_for(evaluate, faces_on_disk, tmp_path):
@@ -132,3 +133,84 @@ def test_a_result_file_that_is_none_is_named(tmp_path):
     (tmp_path / "other.json").write_text(json.dumps({"metrics": {"uar": 1}}))
     with pytest.raises(ValueError, match=r"other\.json is no result of an evaluation"):
         Result.load(tmp_path / "other.json")
+
+
+@pytest.fixture(scope="module")
+def captioner_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("captioner")
+    captioner = captioner_with_words()
+    captioner.generation_config.max_new_tokens = 5
+    for part in (captioner, captioner_processor()):
+        part.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def faba(tmp_path, pictures):
+    """Two rows with emotions and one of the train split, in FABA's layout."""
+    for split, labels in (("eval", ("Anger", "Fear")), ("train", ("Joy",))):
+        folder = tmp_path / "faba" / "faba-emotion" / split
+        folder.mkdir(parents=True)
+        entries = []
+        for number, label in enumerate(labels):
+            pictures[number].save(folder / f"{number}.png")
+            entry = {"image": f"FABAInstruct/{split}/{number}.png", "label": label, "gpt4": f"A face of {label}."}
+            entries.append(entry | {"conversations": [{"from": "gpt", "value": "A face of fear."}]})
+        (folder / f"{split}_emotion_anno.json").write_text(json.dumps(entries))
+    return tmp_path / "faba"
+
+
+def test_captioning_leaves_result_files(evaluate, captioner_folder, faba, tmp_path, capsys):
+    words = {name: [name] for name in ("happiness", "sadness", "surprise", "anger", "neutral", "disgust", "fear")}
+    (tmp_path / "words.json").write_text(json.dumps(words))
+    arguments = ["--benchmark", "faba-emotion", "--data-root", faba, "--keywords", tmp_path / "words.json"]
+    assert evaluate("captioning", *arguments, "--baselines", "--num-beams", 2, model=captioner_folder) == 0
+    found = {(each := Result.load(path)).task: each for path in (tmp_path / "results").glob("*.json")}
+    assert set(found) == {"captioning", "captioning-constant-baseline"}
+    own, constant = found.values() if next(iter(found)) == "captioning" else reversed(found.values())
+    assert (own.benchmark, own.n, own.model) == ("faba-emotion", 2, str(captioner_folder))
+    assert own.protocol["encoding"] == {"dtype": "float32", "prompt": "", "num_beams": 2}
+    assert own.protocol["captioning"]["keyword_accuracy"].endswith("keywords: words.json")
+    assert constant.metrics["keyword_accuracy"].value == constant.metrics["emotion_accuracy"].value == 0.5
+    assert "captioning-constant-baseline on faba-emotion, 2 rows" in capsys.readouterr().out
+    assert main(["report", str(tmp_path / "results")]) == 0
+    assert "faba-emotion (keywords: words.json)" in (tmp_path / "results/report/report.md").read_text()
+
+
+def test_python_m_captions_too(captioner_folder, faba, tmp_path, result):
+    arguments = ["--model", captioner_folder, "--benchmark", "faba-emotion", "--data-root", faba]
+    assert task_main("captioning", [*map(str, [*arguments, "--output", tmp_path / "results"])]) == 0
+    assert result().protocol["captioning"]["keyword_accuracy"].endswith("keywords: ours")
+
+
+def test_all_gives_each_model_its_own_tasks(evaluate, captioner_folder, small_checkpoint_folder, faba, tmp_path):
+    models = ["--model", captioner_folder, small_checkpoint_folder]
+    assert evaluate("all", "--data-root", faba, *models) == 1  # a linear probe finds no labels in FABA's train split
+    results = [Result.load(path) for path in (tmp_path / "results").glob("*.json")]
+    kinds = {str(captioner_folder): {"captioning"}, str(small_checkpoint_folder): {"zero-shot", "retrieval"}}
+    assert {found.model: {each.task for each in results if each.model == found.model} for found in results} == kinds
+
+
+@pytest.mark.parametrize(
+    ("task", "flags", "model", "message"),
+    [
+        ("zero-shot", [], "captioner", "which writes and does nothing else: `captioning`, not `zero-shot`"),
+        ("captioning", [], "encoder", "EmoCapCLIPModel writes no captions: `captioning` takes a captioner"),
+        ("captioning", ["--baselines", "--split", "train"], "captioner", "rows scored must be others: --split test"),
+        ("captioning", ["--encoder", "{captioner}"], "captioner", "is a captioner, which embeds no text"),
+        ("captioning", ["--keywords", "{captioner}/config.json"], "captioner", "has no table of keywords"),
+        ("captioning", ["--option", "n=1"], "captioner", "has no option 'n'"),
+    ],
+)  # fmt: skip
+def test_mistakes_of_captioning(
+    task, flags, model, message, evaluate, captioner_folder, small_checkpoint_folder, faba, capsys
+):
+    flags = [flag.format(captioner=captioner_folder) for flag in flags]
+    folder = captioner_folder if model == "captioner" else small_checkpoint_folder
+    assert evaluate(task, "--benchmark", "faba-emotion", "--data-root", faba, *flags, model=folder) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_captioner_and_benchmarks_without_captions(evaluate, captioner_folder, faces_on_disk, capsys):
+    assert evaluate("all", "--data-root", faces_on_disk, model=captioner_folder) == 2
+    assert "none of folder has captions, which a captioner is evaluated by" in capsys.readouterr().err

@@ -28,7 +28,9 @@ def test_affect_and_captions():
     assert len(faces) == 24 and set(faces["split"]) == {"test"}
     assert {"valence", "arousal", "global_caption", "local_captions", "subject"} <= set(faces.column_names)
     assert faces[0]["image"].size == (32, 32)
-    assert protocol_of(faces)["options"] == {"n": 24, "size": 32, "seed": 0}
+    assert protocol_of(faces)["options"] == {**SMALL, "seed": 0, "form": "long"}
+    short = load_benchmark("synthfaces", **SMALL, form="short")
+    assert len(short[0]["global_caption"]) > 0 and len(short[0]["local_captions"]) < len(faces[0]["local_captions"])
 
 
 @pytest.mark.parametrize(("name", "kind"), [("synthfaces-emotion8", "basic"), ("synthfaces-compound11", "compound")])
