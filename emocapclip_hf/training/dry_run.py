@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import PartialState
 from torch import nn
+from transformers import AutoConfig
 
-from ..modeling import EmoCapCLIPConfig, EmoCapCLIPModel
+from ..modeling import EmoCapCLIPCaptionerConfig, EmoCapCLIPConfig, EmoCapCLIPModel
 from ..objective import GlobalLocalObjective
 from ..peak_memory import peak_bytes
 from .arguments import TrainingArguments
@@ -70,28 +74,40 @@ class DryRun:
         return "\n".join([*lines, "Loading data, evaluations and checkpoints are not counted."])
 
 
+@dataclass
+class Plan:
+    """
+    Args:
+        model: with what it trains said.
+        parts: of the model → how the names of their parameters begin.
+        loss: of so many random faces.
+        adapted: the model's adapters, kept here: its layers point to them.
+        about: the faces, in words.
+    """
+
+    model: nn.Module
+    parts: Mapping[str, str | tuple[str, ...]]
+    loss: Callable[[int], torch.Tensor]
+    adapted: Any
+    about: str = ""
+
+
 def dry_run(args: TrainingArguments) -> DryRun:
     """Build the model of a recipe with random weights, take small steps on random data, and scale what they took."""
-    if args.captioner.is_wanted:
-        raise ValueError("--dry-run knows contrastive training only; leave it out to train a captioner")
     torch.manual_seed(args.run.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    config = planned_config(args)
-    model = EmoCapCLIPModel(config).to(device)
-    if args.model.stretch_text_positions:
-        model.stretch_text_positions(args.model.stretch_text_positions)
-    options = objective_options(args.objective)
     args.model.torch_compile = False  # it would take minutes, and change little in memory
-    adapted = prepare_model(model, options.levels, args.model)
-    objective = GlobalLocalObjective(options)
-    embedder = objective.embedder(model).train()
+    if args.captioner.is_wanted:
+        from .captioner_dry_run import plan_captioner as plan_model
+    else:
+        plan_model = plan_encoder
+    plan = plan_model(args, device)
     autocast = _autocast(args.run.mixed_precision, device)
 
     def step(faces: int) -> None:
-        batch = random_batch(config, faces, args.data.sentences_per_caption, device)
         with autocast():
-            output = objective(embedder(batch))
-        output.loss.backward()
+            loss = plan.loss(faces)
+        loss.backward()
 
     batch = args.optimisation.per_device_train_batch_size
     at_once = min(batch, args.objective.cached_chunk_size or batch)
@@ -102,24 +118,40 @@ def dry_run(args: TrainingArguments) -> DryRun:
     if args.objective.cached_chunk_size:
         seconds *= 4 / 3  # each chunk is embedded once more, without gradient: a third of forward and backward
     machine = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    del adapted  # kept until here: the model's layers point to it
     return DryRun(
-        parameters=count_parameters(model),
-        memory=_lasting_memory(model, args) | {f"activations of {at_once:,} faces": activations},
+        parameters=count_parameters(plan.model, plan.parts),
+        memory=_lasting_memory(plan.model, args) | {f"activations of {at_once:,} faces": activations},
         faces_per_process=batch * args.optimisation.gradient_accumulation_steps,
         seconds_per_face=seconds,
         faces=args.data.synthfaces_rows[0] if args.data.dataset == "synthfaces" else EMOCAP100K,
         steps=args.optimisation.max_steps,
-        measured=f"a step of {probe} faces on {machine}",
+        measured=f"a step of {probe} faces{plan.about} on {machine}",
         processes=PartialState().num_processes,
     )
 
 
-def planned_config(args: TrainingArguments) -> EmoCapCLIPConfig:
-    """The config of the model that a run would train."""
+def plan_encoder(args: TrainingArguments, device: torch.device) -> Plan:
+    """The model that a contrastive run would train, and its step on random pictures and sentences."""
+    config = planned_config(args)
+    model = EmoCapCLIPModel(config).to(device)
+    if args.model.stretch_text_positions:
+        model.stretch_text_positions(args.model.stretch_text_positions)
+    options = objective_options(args.objective)
+    adapted = prepare_model(model, options.levels, args.model)
+    objective = GlobalLocalObjective(options)
+    embedder = objective.embedder(model).train()
+
+    def loss(faces: int) -> torch.Tensor:
+        return objective(embedder(random_batch(config, faces, args.data.sentences_per_caption, device))).loss
+
+    return Plan(model, PARTS, loss, adapted)
+
+
+def planned_config(args: TrainingArguments) -> EmoCapCLIPConfig | EmoCapCLIPCaptionerConfig:
+    """The config of the model that a run would train, or whose vision tower a captioner would have."""
     model = args.model
     if model.model_name_or_path:
-        return EmoCapCLIPConfig.from_pretrained(model.model_name_or_path, local_files_only=True)
+        return _config_on_this_machine(model.model_name_or_path)
     if model.clip_name_or_path:
         return as_emocapclip(clip_config(model.clip_name_or_path))
     if not model.model_config:
@@ -132,11 +164,17 @@ def planned_config(args: TrainingArguments) -> EmoCapCLIPConfig:
     return EmoCapCLIPConfig(**planned)
 
 
+def _config_on_this_machine(name: str) -> Any:
+    if not Path(name).is_dir() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
+        raise FileNotFoundError(f"there is no folder {name} (model_name_or_path); `make train` writes runs/synthfaces")
+    return AutoConfig.from_pretrained(name, local_files_only=True)
+
+
 def random_batch(
     config: EmoCapCLIPConfig, faces: int, sentences: int, device: torch.device
 ) -> dict[str, torch.Tensor]:
     """Noise and random words in the shapes of a training step."""
-    vision, text = config.vision_config, config.text_config
+    text = config.text_config
     padded = text.model_type != "clip_text_model"
     length = text.max_position_embeddings if padded else min(CLIP_TOKENS, text.max_position_embeddings)
 
@@ -146,22 +184,32 @@ def random_batch(
         return made
 
     batch = {"input_ids": ids(faces), "summary_input_ids": ids(faces), "local_input_ids": ids(faces, sentences)}
+    return batch | random_pictures(config, faces, device)
+
+
+def random_pictures(
+    config: EmoCapCLIPConfig | EmoCapCLIPCaptionerConfig, faces: int, device: torch.device
+) -> dict[str, torch.Tensor]:
+    """Noise in the shape of so many pictures."""
+    vision = config.vision_config
     if config.patch_grid is not None:
         height, width = (vision.image_size,) * 2 if isinstance(vision.image_size, int) else vision.image_size
-        return batch | {"pixel_values": torch.randn(faces, vision.num_channels, height, width, device=device)}
+        return {"pixel_values": torch.randn(faces, vision.num_channels, height, width, device=device)}
     side = int(vision.num_patches**0.5)
     patch = vision.num_channels * vision.patch_size**2
-    return batch | {
+    return {
         "pixel_values": torch.randn(faces, side**2, patch, device=device),
         "pixel_attention_mask": torch.ones(faces, side**2, dtype=torch.int64, device=device),
         "spatial_shapes": torch.full((faces, 2), side, device=device),
     }
 
 
-def count_parameters(model: nn.Module) -> dict[str, tuple[int, int]]:
+def count_parameters(
+    model: nn.Module, parts: Mapping[str, str | tuple[str, ...]] = PARTS
+) -> dict[str, tuple[int, int]]:
     """All and trained ones, by part of the model."""
     counted = {}
-    for part, prefix in PARTS.items():
+    for part, prefix in parts.items():
         sizes = [(p.numel(), p.requires_grad) for name, p in model.named_parameters() if name.startswith(prefix)]
         if sizes:
             counted[part] = sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained)

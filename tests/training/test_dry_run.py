@@ -1,13 +1,22 @@
 """A dry run builds what a run would train, and counts, without data, files or a network."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from transformers import LlamaConfig
 
-from emocapclip_hf import EmoCapCLIPModel
+from emocapclip_hf import EmoCapCLIPConfig, EmoCapCLIPForConditionalGeneration, EmoCapCLIPModel
 from emocapclip_hf.training import parse_arguments
+from emocapclip_hf.training.captioner_dry_run import (
+    PARTS,
+    caption_tokens,
+    planned_captioner_config,
+    random_captions,
+)
+from emocapclip_hf.training.captioner_setup import prepare_captioner, prepare_captioner_materials
 from emocapclip_hf.training.dry_run import count_parameters, dry_run, planned_config, random_batch, size_of
 from emocapclip_hf.training.setup import prepare_model
 
@@ -66,9 +75,74 @@ def test_people_read_tables():
     assert epoch[2:4] == ["6", "192"]  # of 200 faces: 6 steps of 2 x 16
 
 
-def test_a_captioner_is_refused():
-    with pytest.raises(ValueError, match="knows contrastive training only"):
-        dry_run(planned(FOLDER / "captioner-synthfaces.yaml"))
+TOWER = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 2, "num_attention_heads": 4}
+ENCODER = {"vision_config": {**TOWER, "patch_size": 8}, "text_config": TOWER, "projection_dim": 16}
+DECODER = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 120}
+
+
+def planned_captioner(*flags):
+    """A small one, of a new encoder and a new decoder."""
+    encoder = ["--model-config", json.dumps(ENCODER), "--vocab-size", "300", "--image-size", "32"]
+    decoder = ["--decoder-config", json.dumps(DECODER), "--decoder-vocab-size", "300"]
+    rows = ["--synthfaces-rows", "60", "4", "4", "--synthfaces-form", "short"]
+    return parse_arguments([*encoder, *decoder, *rows, "--per-device-train-batch-size", "4", *flags])
+
+
+def test_a_dry_run_counts_what_a_captioner_s_run_trains(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = dry_run(planned_captioner("--lora-rank", "2", "--lora-target-modules", "q_proj"))
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    args = planned_captioner("--lora-rank", "2", "--lora-target-modules", "q_proj")
+    model = prepare_captioner_materials(args).model
+    adapted = prepare_captioner(model, args.model, decoder_is_new=True)
+    parameters = list(model.parameters())
+    learning = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+    assert result.parameters["total"] == (sum(parameter.numel() for parameter in parameters), learning)
+    assert result.parameters["decoder"][0] == result.parameters["decoder"][1] and adapted is not None
+    assert result.memory["gradients"] == 4 * learning and result.faces == 60 and result.seconds_per_face > 0
+    printed = str(result)
+    assert "projector" in printed and "a step of 4 faces with captions of 72 tokens" in printed
+
+
+def test_captions_are_as_long_as_the_data_and_the_context_say():
+    config = planned_captioner_config(planned_captioner())
+    long, own = planned_captioner("--synthfaces-form", "long"), planned_captioner("--dataset", "own")
+    assert caption_tokens(config, planned_captioner().data) == 72
+    assert caption_tokens(config, long.data) == caption_tokens(config, own.data) == 120 - 16 - 1
+    batch = random_captions(config, 3, 72, torch.device("cpu"))
+    assert batch["input_ids"].shape == batch["labels"].shape == (3, 16 + 72) and len(batch["pixel_values"]) == 3
+    assert (batch["input_ids"][:, :16] == config.image_token_id).all() and (batch["labels"][:, :16] == -100).all()
+    assert (batch["input_ids"][:, 16:] != config.image_token_id).all()
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("captioner-*.yaml")), ids=lambda path: path.stem)
+def test_every_captioner_s_config_builds(path, tmp_path):
+    vision = {**TOWER, "image_size": 48, "patch_size": 8}
+    EmoCapCLIPConfig(vision_config=vision, text_config=TOWER).save_pretrained(tmp_path / "encoder")
+    args = planned(path, "--model-name-or-path", str(tmp_path / "encoder"))
+    if args.captioner.decoder_name_or_path:
+        LlamaConfig(**TOWER, vocab_size=90, max_position_embeddings=256).save_pretrained(tmp_path / "decoder")
+        args.captioner.decoder_name_or_path = str(tmp_path / "decoder")
+    config = planned_captioner_config(args)
+    with torch.device("meta"):
+        model = EmoCapCLIPForConditionalGeneration(config)
+        adapted = prepare_captioner(model, args.model, args.captioner.decoder_config is not None)
+    assert adapted is not None and count_parameters(model, PARTS)["total"][0] == sum(
+        parameter.numel() for parameter in model.parameters()
+    )
+    config.save_pretrained(tmp_path / "captioner")  # to go on from
+    args.model.model_name_or_path = str(tmp_path / "captioner")
+    assert planned_captioner_config(args).image_seq_length == config.image_seq_length
+
+
+def test_what_is_not_on_this_machine_is_named():
+    decoder = planned_captioner()
+    decoder.captioner.decoder_name_or_path = "nobody/decoder"
+    with pytest.raises(FileNotFoundError, match=r"hf download nobody/decoder config\.json"):
+        dry_run(decoder)
+    with pytest.raises(FileNotFoundError, match="there is no folder runs/nothing/model"):
+        dry_run(planned(FOLDER / "captioner-synthfaces.yaml", "--model-name-or-path", "runs/nothing/model"))
 
 
 def test_nothing_to_build():
