@@ -24,9 +24,9 @@ EMOTIONS = ["anger", "contempt", "disgust", "fear", "happiness", "neutral", "sad
 BOS, EOS, UNKNOWN = 49406, 49407, 0  # the first two are CLIP's
 
 
-def word_processor() -> EmoCapCLIPProcessor:
-    """Pillow's image processing, and one token a word: as many as CLIP's tokenizer makes of these prompts."""
-    words = {word for label in EMOTIONS for word in PIPELINE_TEMPLATE.format(label).replace(".", " .").split()}
+def word_processor(texts: list[str], image_size: int = 224) -> EmoCapCLIPProcessor:
+    """Pillow's image processing, and one token a word: as many as CLIP's tokenizer makes of such prompts."""
+    words = {word for text in texts for word in text.replace(".", " .").replace(",", " ,").split()}
     vocabulary = {word: index for index, word in enumerate(sorted(words), start=UNKNOWN + 1)}
     vocabulary |= {"<unknown>": UNKNOWN, "<start>": BOS, "<end>": EOS}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unknown>"))
@@ -36,7 +36,8 @@ def word_processor() -> EmoCapCLIPProcessor:
     )
     special = {"unk_token": "<unknown>", "bos_token": "<start>", "eos_token": "<end>", "pad_token": "<end>"}
     wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=77, **special)
-    return EmoCapCLIPProcessor(CLIPImageProcessorPil(), wrapped)
+    sizes = {"size": {"shortest_edge": image_size}, "crop_size": {"height": image_size, "width": image_size}}
+    return EmoCapCLIPProcessor(CLIPImageProcessorPil(**sizes), wrapped)
 
 
 def write_pictures(folder: Path, count: int, size: int) -> list[str]:
@@ -58,7 +59,7 @@ def main() -> None:
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    processor = word_processor()
+    processor = word_processor([PIPELINE_TEMPLATE.format(label) for label in EMOTIONS])
     model = EmoCapCLIPModel(EmoCapCLIPConfig()).eval()  # CLIP ViT-B/32 in size
     classifier = pipeline(
         "zero-shot-image-classification",
