@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedModel
 
+from emocapclip_hf.checkpoint_names import check_checkpoint_name
 from emocapclip_hf.modeling import EmoCapCLIPCaptionerConfig, EmoCapCLIPForConditionalGeneration
 from emocapclip_hf.processing import EmoCapCLIPCaptionProcessor, EmoCapCLIPProcessor
 
@@ -58,8 +57,7 @@ def load_checkpoint(name: str, dtype: str = "float32", revision: str | None = No
         dtype: "float32", "bfloat16" or "float16": how it computes.
         revision: branch, tag or commit on the Hub.
     """
-    if not Path(name).is_dir() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
-        raise FileNotFoundError(f"there is no folder {name}, and it is no id of a model on the Hub")
+    check_checkpoint_name(name)
     options = {"revision": revision, "dtype": getattr(torch, dtype), "use_safetensors": True}
     if AutoConfig.from_pretrained(name, revision=revision).model_type == EmoCapCLIPCaptionerConfig.model_type:
         model = EmoCapCLIPForConditionalGeneration.from_pretrained(name, **options)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +12,7 @@ from accelerate import PartialState
 from torch import nn
 from transformers import AutoConfig
 
+from ..checkpoint_names import check_checkpoint_name
 from ..modeling import EmoCapCLIPCaptionerConfig, EmoCapCLIPConfig, EmoCapCLIPModel
 from ..objective import GlobalLocalObjective
 from ..peak_memory import peak_bytes
@@ -165,8 +164,7 @@ def planned_config(args: TrainingArguments) -> EmoCapCLIPConfig | EmoCapCLIPCapt
 
 
 def _config_on_this_machine(name: str) -> Any:
-    if not Path(name).is_dir() and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
-        raise FileNotFoundError(f"there is no folder {name} (model_name_or_path); `make train` writes runs/synthfaces")
+    check_checkpoint_name(name)
     return AutoConfig.from_pretrained(name, local_files_only=True)
 
 

@@ -1,11 +1,13 @@
 """`emocapclip caption`: faces found or not, several in one photograph, what cannot be read, and the picture of why."""
 
 import json
+from pathlib import Path
 
 import pytest
 from captioner_zoo import captioner_processor, captioner_with_words
 from PIL import Image
 
+from emocapclip_hf import EmoCapCLIPConfig
 from emocapclip_hf.cli import main
 from emocapclip_hf.data.faces.detector import FoundFace
 
@@ -60,9 +62,36 @@ def test_a_file_that_is_no_picture_is_named_and_the_others_go_on(model, photo, t
     assert "broken.png" in printed.err and "nowhere.png" in printed.err and photo in printed.out
 
 
-def test_a_model_that_is_none(photo, capsys, tmp_path):
-    assert main(["caption", photo, "--model", str(tmp_path), "--no-detect"]) == 2
-    assert "error:" in capsys.readouterr().err
+def test_faces_of_many_photographs_keep_their_captions(model, photo, tmp_path, monkeypatch, capsys):
+    """More than a batch: captions come while photographs are still read."""
+    find(monkeypatch, (10, 10, 30, 30), (70, 20, 40, 40))
+    copies = [str(tmp_path / f"{number}.png") for number in range(20)]
+    for copy in copies:
+        Path(copy).write_bytes(Path(photo).read_bytes())
+    assert main(["caption", *copies, "--model", model, "--format", "json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["photo"], row["face"]) for row in rows] == [(copy, face) for copy in copies for face in (1, 2)]
+
+
+def test_text_has_no_lines_for_levels_that_were_not_written(model, photo, monkeypatch, capsys):
+    written = lambda model, processor, images, **options: ("Joy." for image in images)  # noqa: E731
+    monkeypatch.setattr("emocapclip_hf.captioning.caption_images", written)
+    assert main(["caption", photo, "--model", model, "--no-detect"]) == 0
+    assert capsys.readouterr().out == f"{photo}\n  Joy.\n\n"
+
+
+def test_a_mistake_is_named_with_its_remedy(model, photo, capsys, tmp_path, monkeypatch):
+    def complaint(*flags):
+        assert main(["caption", photo, "--no-detect", *flags]) == 2
+        return capsys.readouterr().err
+
+    monkeypatch.chdir(tmp_path)
+    assert "run `make train-captioner`, or name a --model" in complaint()
+    assert "there is no folder runs/none/model" in complaint("--model", "runs/none/model")
+    assert "error:" in complaint("--model", str(tmp_path))
+    EmoCapCLIPConfig().save_pretrained(tmp_path / "encoder")
+    assert "is no captioner but a model of type emocapclip" in complaint("--model", str(tmp_path / "encoder"))
+    assert "there is no folder nowhere" in complaint("--model", model, "--explain", "nowhere/why.png")
 
 
 def test_explanations_are_drawn(model, photo, tmp_path, capsys):
