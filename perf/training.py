@@ -15,6 +15,7 @@ overheads at their largest. For its three rows the peer is the goal or, of two p
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
@@ -181,15 +182,13 @@ def run_options(folder: Path, steps: int) -> list[str]:
 
 
 def launched_rate(folder: Path, steps: int, processes: int) -> float:
-    """Images a second of `accelerate launch`, the batch shared out."""
+    """Images a second of all processes, the batch shared out; on a CPU accelerate's own launcher starts but one."""
     share = parse_arguments(["--config", str(RECIPE)]).optimisation.per_device_train_batch_size // processes
     script = (
         "import sys; from emocapclip_hf.training import parse_arguments, train; train(parse_arguments(sys.argv[1:]))"
     )
     (folder.parent / "run.py").write_text(script)
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
-    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    launch += ["--multi_gpu"] if torch.cuda.is_available() and processes > 1 else []
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     command = [*launch, folder.parent / "run.py", *run_options(folder, steps), "--save-steps", str(steps)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -197,6 +196,9 @@ def launched_rate(folder: Path, steps: int, processes: int) -> float:
     )
     if done.returncode:
         raise RuntimeError(done.stderr.decode())
+    state = json.loads(next(folder.glob("checkpoint-*/trainer_state.json")).read_text())
+    if state["processes"] != processes:
+        raise RuntimeError(f"{state['processes']} processes trained, not {processes}")
     return rate_of(logged(folder))
 
 
