@@ -25,6 +25,9 @@ class _NoGuide:
     def __call__(self, *batch_and_when: Any) -> dict[str, Any]:
         return {}
 
+    def for_model(self, batch: dict[str, Any], *when: Any) -> dict[str, Any]:
+        return batch
+
 
 class CaptionerTrainer(Trainer):
     """A run of `train.py` whose arguments name a decoder."""

@@ -118,6 +118,13 @@ class MiningGuide:
         truth = MiningTruth.from_batch(batch, device) if wanted else None
         return {"guide": self._seen(batch, step), "truth": truth}
 
+    def for_model(self, batch: Mapping[str, Any], step: int, guide: Embeddings | None) -> Mapping[str, Any]:
+        """The batch without the sentences that only mining looks at, where `guide` has seen them or nobody looks."""
+        looks = "local" in self.levels and self.miner.rule("local", step).needs_texts
+        if looks and (guide is None or "local" not in guide.captions):
+            return batch
+        return {name: value for name, value in batch.items() if not name.startswith("unsampled_")}
+
     def _check_one_guide_each(self, step: int) -> None:
         found: dict[str, str] = {}
         for level in self.levels:

@@ -158,7 +158,7 @@ class Trainer:
         batch = {name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()}
         with self.accelerator.autocast():
             mining = self.guide(batch, device, step, measured)
-        return self.backward(batch, step, mining, number, of)
+        return self.backward(self.guide.for_model(batch, step, mining.get("guide")), step, mining, number, of)
 
     def _update_averages(self, step: int) -> None:
         embedder = self.accelerator.unwrap_model(self.embedder)

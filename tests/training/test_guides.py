@@ -117,7 +117,8 @@ class TestGuide:
     def test_each_level_has_its_guide(self):
         alike = {"guide": "captions", "guided_by": "text", "threshold": 0.5}
         then = {"guided_by": "text", "top_k": 2, "warmup_steps": 5}
-        rules = {"global": alike | {"by_level": "summary"}, "summary": alike, "local": [alike, then]}
+        at_last = {"warmup_steps": 9}
+        rules = {"global": alike | {"by_level": "summary"}, "summary": alike, "local": [alike, then, at_last]}
         rows = datasets.Dataset.from_dict(
             {
                 "global_caption": ["She looks afraid.", "He looks happy."] * 4,
@@ -142,6 +143,11 @@ class TestGuide:
         # captions 0 and 9 read the same
         assert found["global_positives_per_image"] == pytest.approx((6 * 6 + 5 * 5 + 2) / 11)
         assert found["local_positives_per_caption"] > 1
+        # The model embeds what was not sampled only while it compares sentences itself.
+        batch |= {"unsampled_input_ids": batch["local_input_ids"]}
+        kept = {step: guide.for_model(batch, step, seen) for step, seen in ((0, at_first), (5, later), (9, later))}
+        assert [step for step, some in kept.items() if "unsampled_input_ids" in some] == [5]
+        assert all(some.keys() | {"unsampled_input_ids"} == batch.keys() for some in kept.values())
 
     def test_captions_have_one_guide_at_a_time(self):
         rules = mining() | {"global": {"guide": "ema", "guided_by": "text", "by_level": "summary", "top_k": 1}}
