@@ -88,8 +88,12 @@ def run_eval(args: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    from transformers.utils import logging
+
     from .checkpoint import load_checkpoint, process_state
 
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
     done, failed = 0, 0
     for name in args.model:  # one at a time: several need not fit into memory together
         try:

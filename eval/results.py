@@ -39,7 +39,7 @@ class Result:
     One task on one benchmark by one model.
 
     Args:
-        task: "zero-shot", "retrieval", "linear-probe", "regression" or "choice".
+        task: "zero-shot", "retrieval", "linear-probe", "regression", "choice" or "captioning".
         benchmark: its name, for instance "rafdb".
         metrics: name → number.
         n: rows that were scored.

@@ -243,8 +243,10 @@ def test_missing_pictures_are_counted_and_strict_stops(captioner, faba, monkeypa
         (result,) = captioning.run(captioner, rows)
     assert result.n == 2 and result.skipped[0][0] == "eval/images/1.png"
     assert values(result)["emotion_accuracy"] == 1 and result.details["examples"][1]["truth"] == "Face 2."
+    shown = scripted(monkeypatch, ["This is joy.", "This is fear."])
     with pytest.raises(ValueError, match=r"1 of 3 rows cannot be read.*Mend them"):
         next(captioning.run(captioner, rows, strict=True))
+    assert not shown  # before anything of the batch is written
 
 
 def test_rows_without_a_caption_do_not_count_for_wording(captioner, tmp_path, pictures, monkeypatch):
