@@ -161,8 +161,9 @@ class Embedder(nn.Module):
             level: Texts(input_ids, attention_mask, caption_keys(input_ids, attention_mask))
             for level, (input_ids, _, attention_mask) in found.items()
         }
-        embeds = {level: self._no_texts() for level in texts}
-        embeds |= self._embed({level: some for level, some in texts.items() if len(some.keys)})
+        embeds = self._embed({level: some for level, some in texts.items() if len(some.keys)})
+        none = next(iter(embeds.values()))[:0] if embeds else self._no_texts()
+        embeds = {level: embeds.get(level, none) for level in texts}
         return {level: Captions(embeds[level], found[level][1], texts[level].keys) for level in texts}
 
     def _embed(self, texts: dict[str, Texts]) -> dict[str, torch.Tensor]:
@@ -176,7 +177,8 @@ class Embedder(nn.Module):
         return _unit(self.model.get_text_features(input_ids, attention_mask).pooler_output)
 
     def _no_texts(self) -> torch.Tensor:
-        return _unit(self.model.text_projection.weight.new_zeros(0, self.model.config.projection_dim))
+        """By way of the text tower, so that its gradient is zero and not missing: other processes wait for it."""
+        return self._text_embeds(torch.zeros(1, 1, dtype=torch.long, device=self.model.device), None)[:0]
 
     def _scoring(self) -> Scoring:
         model = self.model

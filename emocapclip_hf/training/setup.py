@@ -68,6 +68,8 @@ def prepare_model(model: EmoCapCLIPModel, levels: Sequence[str], args: ModelArgu
     unused = [parameter for name, parameter in model.named_parameters() if name.endswith("mask_token")]  # DINOv2's
     if model.local_head is not None and "local" not in levels:
         unused += model.local_head.parameters()
+    if set(levels) == {"local"}:
+        unused.append(model.logit_scale)
     frozen = [parameter for tower in args.freeze for parameter in getattr(model, f"{tower}_model").parameters()]
     for parameter in (*unused, *frozen):
         parameter.requires_grad_(False)

@@ -33,10 +33,10 @@ def one(tmp_path_factory):
     return folder
 
 
-def assert_same_curve(ours, theirs, steps):
+def assert_same_curve(ours, theirs, steps, figures=FIGURES):
     ours, theirs = (log_lines(folder, "loss")[-len(steps) :] for folder in (ours, theirs))
     assert [line["step"] for line in ours] == [line["step"] for line in theirs] == steps
-    for figure in FIGURES:
+    for figure in figures:
         assert [line[figure] for line in ours] == pytest.approx([line[figure] for line in theirs], rel=1e-4), figure
 
 
@@ -57,6 +57,40 @@ def test_two_processes_that_share_the_weights_out_make_it_too(one, tmp_path):
     Run(tmp_path / "resumed", *options, "--resume", processes=2).finish()
     assert_same_curve(tmp_path / "resumed", one, [4, 5, 6])
     assert same(weights(tmp_path / "resumed", 6), weights(tmp_path / "sharded", 6))
+
+
+@pytest.mark.parametrize("sharing", [(), ("--fsdp",)])
+def test_a_process_without_any_sentence_keeps_nobody_waiting(sharing, silent, tmp_path):
+    """Its text tower has nothing to do, and the others wait for that tower's gradient."""
+    options = (*SENTENCES_ONLY, "--per-device-train-batch-size", 8, "--ddp-timeout", 15, *sharing)
+    Run(tmp_path / "two", *options, processes=2, prepare=silence_the_second_half).finish()
+    assert_same_curve(tmp_path / "two", silent, [1, 2], figures=("loss", "local_loss", "gradient_norm"))
+
+
+SENTENCES_ONLY = ("--no-augment", "--max-steps", 2, "--global-weight", 0, "--summary-weight", 0)
+
+
+@pytest.fixture(scope="module")
+def silent(tmp_path_factory):
+    """A run of one process in which half of each batch has no sentence."""
+    folder = tmp_path_factory.mktemp("runs") / "silent"
+    Run(folder, *SENTENCES_ONLY, "--per-device-train-batch-size", 16, prepare=silence_the_second_half).finish()
+    return folder
+
+
+def silence_the_second_half() -> dict:
+    """The second half of all faces of a step: all that a second process has."""
+
+    def backward(trainer, batch, *rest):
+        assert len(batch["local_mask"]) * trainer.processes.count == 16
+        if trainer.processes.count == 1:
+            batch["local_mask"][8:] = False
+        elif trainer.processes.index == 1:
+            batch["local_mask"][:] = False
+        return original(trainer, batch, *rest)
+
+    original, Trainer._backward = Trainer._backward, backward
+    return {}
 
 
 def count_shares() -> dict:

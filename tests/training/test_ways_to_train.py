@@ -86,6 +86,9 @@ def test_what_no_loss_depends_on_is_not_trained(materials):
     assert {name for name, parameter in model.named_parameters() if not parameter.requires_grad} == {
         name for name, _ in model.named_parameters() if name.startswith("local_head.")
     }
+    model = copy.deepcopy(materials.model)
+    prepare_model(model, ["local"], args)
+    assert [name for name, parameter in model.named_parameters() if not parameter.requires_grad] == ["logit_scale"]
     with pytest.raises(ValueError, match="'vison'; the towers are vision and text"):
         prepare_model(model, ["global"], replace(args, freeze=["vison"]))
 
