@@ -63,6 +63,8 @@ def run_caption(args: argparse.Namespace) -> int:
     except (ImportError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if args.model == MODEL:
+        print("note: this model has seen drawn faces only; what it says of photographs means little", file=sys.stderr)
     failed: list[str] = []
     waiting: deque[_Face] = deque()  # for their captions, which come a batch at a time
     explained: list[tuple[_Face, str]] = []
@@ -188,5 +190,5 @@ def _explain(model: Any, processor: Any, chosen: list[tuple[_Face, str]], path: 
         line[0].set_title(Path(face.photo).name, fontsize=8, loc="left")
         for axes, sentence, weights in zip(line[1:], sentences, maps.cpu().numpy(), strict=False):
             draw_map(axes, picture, sentence, weights)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight")  # the layout does not see the sentences below
     print(f"wrote {path}", file=sys.stderr)
