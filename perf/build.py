@@ -1,7 +1,7 @@
 """Building a dataset: asking an endpoint, finding scenes and faces, and memory over many rows.
 
 python perf/build.py                     # all of it
-python perf/build.py --only endpoint     # or films, faces, memory
+python perf/build.py --only endpoint     # or films (with their faces), memory
 
 - endpoint: captions a second with 64 requests under way, against a bare aiohttp client that posts the same bodies and
   throws the answers away; ours also reads them, counts their cost and appends each to the journal. The endpoint is a

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from PIL import Image
 
-from .detector import FoundFace
+from .detector import FoundFace, import_opencv
 
 # Of the box's side, added on each side: brows, chin and the corners of the mouth must be inside whatever the detector
 # calls a face. Ours; the paper does not tell how EmoCap100K was cropped.
@@ -39,12 +40,16 @@ def crop_face(picture: Image.Image, face: FoundFace, size: int | None = None, ma
     side = max(width, height) * (1 + 2 * margin)
     size = size or max(1, round(side))
     centre_x, centre_y = left + width / 2, top + height / 2
-    angle = math.radians(roll_degrees(face))
-    step_x, step_y = math.cos(angle) * side / size, math.sin(angle) * side / size
-    # Pillow asks: which place of the picture does pixel (x, y) of the result show?
-    origin_x = centre_x - (step_x - step_y) * size / 2
-    origin_y = centre_y - (step_x + step_y) * size / 2
     if side > 2 * size:  # an affine transform samples points: many pixels into one need a smooth reduction first
         return crop_face(picture, face, round(side), margin).resize((size, size), Image.Resampling.LANCZOS)
-    matrix = (step_x, -step_y, origin_x, step_y, step_x, origin_y)
-    return picture.convert("RGB").transform((size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+    angle = math.radians(roll_degrees(face))
+    step_x, step_y = math.cos(angle) * side / size, math.sin(angle) * side / size
+    # OpenCV, in half of Pillow's time, asks: which place of the picture does pixel (x, y) of the result show? Both are
+    # counted from the middle of the first pixel.
+    middle = (size - 1) / 2
+    origin_x = centre_x - 0.5 - (step_x - step_y) * middle
+    origin_y = centre_y - 0.5 - (step_x + step_y) * middle
+    matrix = np.array([[step_x, -step_y, origin_x], [step_y, step_x, origin_y]])
+    cv2 = import_opencv()
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    return Image.fromarray(cv2.warpAffine(np.asarray(picture.convert("RGB")), matrix, (size, size), flags=flags))

@@ -74,9 +74,9 @@ def test_a_scene_gives_its_sharpest_faces_and_no_copies(tmp_path):
 
 
 def test_a_face_in_two_films_is_kept_once_and_links_them(tmp_path):
-    save(still(5), tmp_path / "films/a/film.png")
+    save(still(22), tmp_path / "films/a/film.png")
     (tmp_path / "films/b").mkdir()
-    still(5).point(lambda v: v * 9 // 10).save(tmp_path / "films/b/trailer.jpg", quality=60)
+    still(22).point(lambda v: v * 9 // 10).save(tmp_path / "films/b/trailer.jpg", quality=60)
     save(still(9), tmp_path / "films/b/other.png")
     summary = run(tmp_path)
     assert summary["rejected"] == {"copy in another film": 1} and summary["kept"] == 2
