@@ -33,7 +33,9 @@ MEANING = {
     r"_keep_in_fp32_modules": "No module must stay in float32",
     r"conversions? found": "The checkpoint's names are the model's own",
     r"differentiable loss was available": "The vision tower names no one weight as its input embeddings",
-    r"does not (support|output) (output_)?attentions": "transformers' ConvNeXt V2 has no attention",
+    r"does not support output_attentions": "transformers' ConvNeXt V2 has no attention; a captioner takes "
+    "`output_attentions` among its keywords",
+    r"does not (support|output) attentions": "transformers' ConvNeXt V2 has no attention",
     r"requires (accelerator|multiple accelerators|MPS)": "Needs an accelerator",
     r"requires (deepspeed|the kernels library|Flash Attention)": "Needs a library that `make install` does not bring",
 }
