@@ -188,7 +188,9 @@ class Trainer:
         """On the main process."""
         trained, metrics = self._trained(), {}
         if self.processes.is_main:
-            metrics = self._measure(trained)
+            # What is compiled is compiled for training; for other shapes, without gradient, it would be so again.
+            with torch.compiler.set_stance("force_eager"):
+                metrics = self._measure(trained)
             self.log.evaluation(done, metrics)
         if self.whole is not None:
             self.whole.cpu()  # the step needs the room
@@ -248,6 +250,8 @@ class Trainer:
             model.load_state_dict(self.average.teacher.model.state_dict())
         if self.adapted is not None:
             merge_adapters(self.adapted)
+        for module in model.modules():
+            module._compiled_call_impl = None  # the opposite of `compile`: whoever uses the model may compile it anew
         model.requires_grad_(True).eval()
         return self.materials
 

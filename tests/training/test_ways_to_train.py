@@ -3,6 +3,7 @@
 import copy
 import json
 from dataclasses import replace
+from functools import partialmethod
 from importlib.util import find_spec
 
 import datasets
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from processes import shared_batch, shared_model
+from torch._dynamo.utils import counters
 from training_runs import flags, log_lines, same, weights
 
 from emocapclip_hf import EmoCapCLIPModel
@@ -78,6 +80,21 @@ def test_lora_leaves_a_plain_model_of_which_only_the_chosen_layers_changed(run, 
     assert {"visual_projection.weight", "logit_scale"} < changed
     trained.save_pretrained(tmp_path / "saved")
     assert same(EmoCapCLIPModel.from_pretrained(tmp_path / "saved").state_dict(), after)
+
+
+def test_compiled_towers_train_alike_and_are_compiled_once(run, monkeypatch):
+    """By the backend that needs no C++ compiler; evaluation, and the model that is returned, are not compiled."""
+    compile_ = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", partialmethod(compile_, backend="aot_eager"))
+    torch.compiler.reset()
+    counters.clear()
+    model, compiled = run("--torch-compile", name="compiled")
+    _, eager = run(name="eager")
+    ours, theirs = ([line["loss"] for line in log_lines(folder, "loss")] for folder in (compiled, eager))
+    assert len(ours) == 3 and ours == pytest.approx(theirs, abs=1e-5)
+    graphs = counters["stats"]["unique_graphs"]
+    assert 2 <= graphs <= 6, graphs
+    assert not any(module._compiled_call_impl for module in model.modules())
 
 
 def test_what_no_loss_depends_on_is_not_trained(materials):
