@@ -58,7 +58,7 @@ def try_it(folder: Path, is_captioner: bool = False) -> None:
         classify = transformers.pipeline("zero-shot-image-classification", model=model)
         for answer in classify(face, candidate_labels=list(EMOTIONS), hypothesis_template="a face that shows {}"):
             print(f"{answer['score']:8.1%}  {face} shows {answer['label']}")
-        print(f"{folder / 'results' / 'report' / 'report.md'} tells how it does, in tables and pictures")
+    print(f"{folder / 'results' / 'report' / 'report.md'} tells how it does, in tables and pictures")
     print(f"{folder / 'model'} holds the model in Hub format, with its card")
 
 

@@ -21,7 +21,11 @@ _TEMPLATE = next(
 Model = EmoCapCLIPModel | EmoCapCLIPForConditionalGeneration
 _HUB_PIPELINES = {"emocapclip": "zero-shot-image-classification", "emocapclip_captioner": "image-text-to-text"}
 # Our tasks and metrics → what the Hub calls them, where it has a name for them.
-_HUB_TASKS = {"zero-shot": "zero-shot-image-classification", "linear-probe": "image-classification"}
+_HUB_TASKS = {
+    "zero-shot": "zero-shot-image-classification",
+    "linear-probe": "image-classification",
+    "captioning": "image-text-to-text",
+}
 _HUB_METRICS = {"uar": "recall", "war": "accuracy"}
 
 
