@@ -110,14 +110,18 @@ class EmoCapCollator:
 
     def _pixels(self, images: list[Image.Image | np.ndarray], changes: list[Change | None]) -> dict[str, torch.Tensor]:
         image_processor = self.processor.image_processor
-        if self.augmentation is None:
-            return dict(self.processor(images=images, return_tensors="pt"))
         size = output_size(image_processor)
+        in_patches = "pixel_attention_mask" in image_processor.model_input_names  # SigLIP 2 cuts pictures itself
+        if self.augmentation is None:
+            if not in_patches and all(getattr(image, "shape", None) == (*size, 3) for image in images):
+                pictures = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2)).float()
+                return {"pixel_values": normalise(pictures.contiguous(), image_processor)}
+            return dict(self.processor(images=images, return_tensors="pt"))
         margin = round(MARGIN * max(size))
         arrays = [image if isinstance(image, np.ndarray) else middle_square(image, margin) for image in images]
         interpolation = "bilinear" if image_processor.resample == Image.Resampling.BILINEAR else "bicubic"
         pictures = [apply_change(*each, size, interpolation) for each in zip(arrays, changes, strict=True)]
-        if "pixel_attention_mask" in image_processor.model_input_names:  # SigLIP 2 cuts pictures into patches
+        if in_patches:
             return dict(self.processor(images=[picture.round_().byte() for picture in pictures], return_tensors="pt"))
         # In a worker process default_collate stacks right into the memory that the main process reads.
         return {"pixel_values": default_collate([normalise(picture, image_processor) for picture in pictures])}
@@ -139,7 +143,7 @@ def output_size(image_processor: Any) -> tuple[int, int]:
 
 
 def normalise(pixels: torch.Tensor, image_processor: Any) -> torch.Tensor:
-    """A picture (3, height, width) from 0..255 to what the model was made for, in place."""
+    """Pictures (..., 3, height, width) from 0..255 to what the model was made for, in place."""
     if image_processor.do_rescale:
         pixels.mul_(image_processor.rescale_factor)
     if image_processor.do_normalize:

@@ -13,14 +13,12 @@ from ..captioning import build_captioner
 from ..data.augmentation import FaceAugmentation
 from ..data.cached_rows import CachedRows
 from ..data.caption import LEVELS, EmoCaption
-from ..data.collator import MARGIN, output_size
-from ..data.image_cache import build_image_cache
 from ..data.phrase_tokenizer import train_phrase_tokenizer
 from ..modeling import EmoCapCLIPCaptionerConfig, EmoCapCLIPForConditionalGeneration
 from ..processing import EmoCapCLIPCaptionProcessor
 from .arguments import CaptionerArguments, ModelArguments, TrainingArguments
 from .captioner import CaptionCollator, CaptionScorer
-from .setup import CAPTIONS_FOR_THE_TOKENIZER, Materials, build_model, load_splits
+from .setup import CAPTIONS_FOR_THE_TOKENIZER, Materials, build_model, cached_pictures, load_splits
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -112,11 +110,9 @@ def prepare_captioner(
 
 def captioner_rows(materials: Materials, args: TrainingArguments) -> tuple[CachedRows, CaptionCollator]:
     """The rows of the train split from the picture cache, and what makes batches of them."""
-    size = max(output_size(materials.processor.image_processor))
-    cache = build_image_cache(materials.train, round(MARGIN * size), num_workers=args.data.dataloader_num_workers)
     augmentation = FaceAugmentation() if args.data.augment else None
     collator = CaptionCollator(materials.processor, augmentation, args.run.seed, args.captioner.prompt)
-    return CachedRows(materials.train, cache, []), collator
+    return CachedRows(materials.train, cached_pictures(materials, args), []), collator
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from ..data.augmentation import FaceAugmentation
 from ..data.cached_rows import CachedRows
 from ..data.caption import LEVELS, EmoCaption
 from ..data.collator import MARGIN, EmoCapCollator, output_size
-from ..data.image_cache import build_image_cache
+from ..data.image_cache import ImageCache, build_image_cache
 from ..data.loading import load_emocap
 from ..data.splits import SPLITS
 from ..data.synthfaces import synthfaces_dataset
@@ -148,8 +148,7 @@ def training_rows(
     materials: Materials, args: TrainingArguments, label_columns: Sequence[str] = (), unsampled: bool = False
 ) -> tuple[CachedRows, EmoCapCollator]:
     """The rows of the train split from the picture cache, and what makes batches of them."""
-    size = max(output_size(materials.processor.image_processor))
-    cache = build_image_cache(materials.train, round(MARGIN * size), num_workers=args.data.dataloader_num_workers)
+    cache = cached_pictures(materials, args)
     collator = EmoCapCollator(
         materials.processor,
         sentences_per_caption=args.data.sentences_per_caption,
@@ -159,3 +158,10 @@ def training_rows(
         unsampled=unsampled,
     )
     return CachedRows(materials.train, cache, [name for name in label_columns if name not in LEVELS]), collator
+
+
+def cached_pictures(materials: Materials, args: TrainingArguments) -> ImageCache:
+    """Of the train split: as the model takes them, or with a margin to move within where they are changed."""
+    size = max(output_size(materials.processor.image_processor))
+    size = round(MARGIN * size) if args.data.augment else size
+    return build_image_cache(materials.train, size, num_workers=args.data.dataloader_num_workers)

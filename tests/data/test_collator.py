@@ -57,6 +57,13 @@ def test_without_sampling_and_change_it_is_the_processor(processor):
     assert batch["local_mask"].tolist() == [[True] * 3 + [False], [False] * 4, [True] * 4]
 
 
+def test_pictures_of_the_models_size_are_only_normalised(processor):
+    pictures = np.random.default_rng(0).integers(0, 256, (3, *output_size(processor.image_processor), 3), np.uint8)
+    rows = [row(number) | {"image": picture} for number, picture in enumerate(pictures)]
+    expected = processor(images=list(pictures), return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(EmoCapCollator(processor)(rows)["pixel_values"], expected, rtol=0, atol=1e-6)
+
+
 def test_the_fast_pixels_are_the_processors(processor):
     """Of a picture that fills the square and is changed by nothing."""
     picture = np.random.default_rng(0).integers(0, 255, (37, 37, 3), dtype=np.uint8)
