@@ -40,9 +40,9 @@ SCHEMA = pa.schema(
         "image": pa.binary(),
     }
 )
-# More than for whole pictures, since boxes jitter: a face recompressed and darkened differs from itself by up to 32 bits
-# and sometimes more. Two photographs of different faces differ by 42 and more at most sizes, but by 18 at a few small
-# ones (20 photographs of 10 people at nine sizes), where a face may be taken for a copy: it is set aside and counted.
+# More than for whole pictures, since boxes jitter: a face recompressed and darkened differs from itself by some 32
+# bits. Two photographs of different faces differ by 42 and more at most sizes, but by 18 at a few small ones (20
+# photographs of 10 people at nine sizes), where a face may be taken for a copy: it is set aside and counted.
 COPY_DISTANCE = 32
 _NOTHING = {"frames": 0, "frames_without_face": 0, "faces": 0}
 _THUMBNAIL = 96  # of a rejected face: enough to see why
