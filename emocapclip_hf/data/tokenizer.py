@@ -7,12 +7,8 @@ words; a unigram vocabulary that sentencepiece trains on them covers those in ab
 from __future__ import annotations
 
 import io
-import re
-import tempfile
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import sentencepiece
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
@@ -24,9 +20,6 @@ from .caption import EmoCaption
 # CLIP's text tower takes an `eos_token_id` of 2 for a mark of old checkpoints and pools elsewhere: </s> must not be 2.
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 PAD, UNK, BOS, EOS = SPECIAL_TOKENS
-LONGEST_PIECE, MOST_SEEDS = 16, 1_000_000  # as sentencepiece itself has it
-_SPACE = "▁"
-_WORD = re.compile(rf"{_SPACE}?[^\W\d_]+")
 
 
 def train_tokenizer(
@@ -89,35 +82,11 @@ def _texts(captions: Iterable[str | EmoCaption]) -> Iterator[str]:
 def _train_unigram(texts: list[str], vocab_size: int) -> list[tuple[str, float]]:
     """Pieces and their log probabilities, in the order of their ids; at most `vocab_size`."""
     model = io.BytesIO()
-    with tempfile.TemporaryDirectory() as folder:
-        seeds = Path(folder) / "seeds.tsv"
-        seeds.write_text("".join(f"{piece}\t{count}\n" for piece, count in _seeds(texts)), encoding="utf-8")
-        _run_sentencepiece(texts, vocab_size, model, seeds)
-    trained = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
-    return [(trained.id_to_piece(index), trained.get_score(index)) for index in range(trained.get_piece_size())]
-
-
-def _seeds(texts: list[str]) -> list[tuple[str, int]]:
-    """
-    Parts of words that may become pieces, and how often each occurs. sentencepiece's own seeds are what several words
-    share: of few words, as captions have, it would cut each into letters that is no part of another.
-    """
-    words = Counter(word for text in texts for word in _WORD.findall(_SPACE + text.replace(" ", _SPACE)))
-    parts: Counter[str] = Counter()
-    for word, count in words.items():
-        for start in range(len(word) - 1):
-            for end in range(start + 2, min(len(word), start + LONGEST_PIECE) + 1):
-                parts[word[start:end]] += count
-    return parts.most_common(MOST_SEEDS)
-
-
-def _run_sentencepiece(texts: list[str], vocab_size: int, model: io.BytesIO, seeds: Path) -> None:
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(texts),
             model_writer=model,
             model_type="unigram",
-            seed_sentencepieces_file=str(seeds),
             vocab_size=vocab_size,
             hard_vocab_limit=False,
             character_coverage=1.0,
@@ -133,6 +102,8 @@ def _run_sentencepiece(texts: list[str], vocab_size: int, model: io.BytesIO, see
             f"sentencepiece cannot train {vocab_size} pieces on {len(texts)} texts of {characters} different "
             f"characters; vocab_size must be at least {characters + len(SPECIAL_TOKENS)}: {error}"
         ) from error
+    trained = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    return [(trained.id_to_piece(index), trained.get_score(index)) for index in range(trained.get_piece_size())]
 
 
 def _fast_tokenizer(

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoTokenizer, CLIPTextConfig, CLIPTextModel
 
 from emocapclip_hf.data.caption import EmoCaption
-from emocapclip_hf.data.tokenizer import _seeds, _train_unigram, small_processor, train_tokenizer
+from emocapclip_hf.data.tokenizer import _train_unigram, small_processor, train_tokenizer
 
 REGIONS = ["lips", "brows", "cheeks", "eyelids", "nostrils", "chin", "jaw", "forehead", "gaze", "head"]
 CHANGES = ["are raised", "are pulled down", "tighten slightly", "look relaxed", "are drawn together", "part widely"]
@@ -41,13 +41,11 @@ def test_long_texts_are_cut_and_still_end(tokenizer):
         assert len(ids) == 30 and ids[-1] == tokenizer.eos_token_id
 
 
-def test_ids_are_those_of_sentencepiece(tokenizer, tmp_path):
-    """The reference is sentencepiece itself, on text that is normalised by hand and from the same seeds."""
+def test_ids_are_those_of_sentencepiece(tokenizer):
+    """The reference is sentencepiece itself, on text that is normalised by hand."""
     model = io.BytesIO()
-    texts = [text.lower() for text in TEXTS]
-    (tmp_path / "seeds").write_text("".join(f"{piece}\t{count}\n" for piece, count in _seeds(texts)))
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts), model_writer=model, vocab_size=48, seed_sentencepieces_file=tmp_path / "seeds",
+        sentence_iterator=iter([text.lower() for text in TEXTS]), model_writer=model, vocab_size=48,
         hard_vocab_limit=False, character_coverage=1.0, num_threads=1, normalization_rule_name="identity",
         pad_id=0, unk_id=1, bos_id=2, eos_id=3, minloglevel=2,
     )  # fmt: skip
@@ -56,20 +54,6 @@ def test_ids_are_those_of_sentencepiece(tokenizer, tmp_path):
         plain = " ".join({"ﬁve ½ eyes": "five 1⁄2 eyes"}.get(text, text).lower().split())
         expected = [2, *reference.encode(plain), 3]
         assert tokenizer(text, truncation=False)["input_ids"] == expected, text
-
-
-def test_a_word_is_one_piece_though_no_other_word_has_a_part_of_it():
-    """sentencepiece by itself would spell "and" and "quite" out: it takes its seeds from what words share."""
-    texts = [f"The {region} {change} and are quite clear." for region in REGIONS for change in CHANGES]
-    tokenizer = train_tokenizer(texts, vocab_size=70)
-    words = tokenizer.tokenize("The lips are quite clear and the jaw.")
-    assert words == ["▁the", "▁lips", "▁are", "▁quite", "▁clear", "▁and", "▁the", "▁jaw", "."]
-
-
-def test_seeds_are_parts_of_words_and_how_often_they_occur():
-    seeds = dict(_seeds(["an eye, an ear", "an2"]))
-    assert seeds["▁an"] == seeds["an"] == 3 and seeds["ye"] == 1 and seeds["▁ear"] == 1
-    assert not any(set(piece) & {",", " ", "2"} or len(piece) < 2 for piece in seeds)
 
 
 def test_training_is_deterministic():
