@@ -28,13 +28,14 @@ from torch.nn import functional as F
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
+from emocapclip_hf.modeling.towers_emocapclip import patch_states
 from emocapclip_hf.onednn import OneDNNLinear
 from emocapclip_hf.processing import EmoCapCLIPProcessor
 
 from .checkpoint import model_fingerprint, preprocessing_fingerprint, process_state
 from .pictures import PictureBatches
 
-FORMAT = 1  # raised whenever the same inputs would give other files: part of the key
+FORMAT = 2  # raised whenever the same inputs would give other files: part of the key
 SHARD_ROWS = 1024
 FRAMES = 8
 POOLINGS = ("mean", "max")
@@ -52,6 +53,7 @@ class Embedded:
         embeds: (rows, dim), float32 unit vectors.
         pooled: (rows, width), what the vision tower pools, before the projection and not normalised: what CLIP's
             linear probe, and the head of `EmoCapCLIPForImageClassification`, stand on.
+        patch_mean: (rows, width), the mean of the patches' last hidden states: what each part shows, beside the whole.
         rows: (rows,), where each stands in the dataset; rows that could not be read are not here.
         skipped: the id and the trouble of each row that is not here.
         local_scores: (rows, sentences), cosines by the local head; only with `sentences`.
@@ -59,6 +61,7 @@ class Embedded:
 
     embeds: torch.Tensor
     pooled: torch.Tensor
+    patch_mean: torch.Tensor
     rows: torch.Tensor
     skipped: list[tuple[str, str]]
     local_scores: torch.Tensor | None = None
@@ -70,7 +73,8 @@ class Embedded:
         """Some of the rows: `kept` says of each whether it stays."""
         kept = torch.tensor(kept, dtype=torch.bool)
         scores = None if self.local_scores is None else self.local_scores[kept]
-        return Embedded(self.embeds[kept], self.pooled[kept], self.rows[kept], self.skipped, scores)
+        vectors = self.embeds[kept], self.pooled[kept], self.patch_mean[kept]
+        return Embedded(*vectors, self.rows[kept], self.skipped, scores)
 
 
 def embed_images(
@@ -189,6 +193,9 @@ class _Work:
         embeds = F.normalize(outputs.pooler_output.float(), dim=-1)  # (pictures, dim)
         found = {"embeds": F.normalize(self._pool(embeds, batch.frames), dim=-1)}  # (rows, dim)
         found["pooled"] = self._pool(pooled, batch.frames)  # (rows, width)
+        states = patch_states(self.model.vision_model, outputs.last_hidden_state).float()  # (pictures, patches, width)
+        mean = masked_mean(states, inputs.get("pixel_attention_mask"))
+        found["patch_mean"] = self._pool(mean, batch.frames)  # (rows, width)
         if self.sentences is not None:
             patches = self.model.get_patch_embeds(outputs.last_hidden_state)  # (pictures, patches, dim)
             sentences = self.sentences.to(patches.device, patches.dtype)
@@ -248,7 +255,8 @@ def _write(file: Path, parts: list) -> None:
 
 
 def _put_together(files: list[Path]) -> Embedded:
-    tensors: dict[str, list[torch.Tensor]] = {"rows": [], "embeds": [], "pooled": [], "local_scores": []}
+    names = ("rows", "embeds", "pooled", "patch_mean", "local_scores")
+    tensors: dict[str, list[torch.Tensor]] = {name: [] for name in names}
     skipped: list[tuple[str, str]] = []
     for file in files:
         with safe_open(file, framework="pt") as shard:
@@ -258,7 +266,16 @@ def _put_together(files: list[Path]) -> Embedded:
     if not tensors["embeds"]:
         raise ValueError(f"none of {len(skipped)} pictures can be read{_first(skipped)}")
     whole = {name: torch.cat(parts) for name, parts in tensors.items() if parts}
-    return Embedded(whole["embeds"], whole["pooled"], whole["rows"], skipped, whole.get("local_scores"))
+    vectors = whole["embeds"], whole["pooled"], whole["patch_mean"]
+    return Embedded(*vectors, whole["rows"], skipped, whole.get("local_scores"))
+
+
+def masked_mean(states: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """(pictures, patches, width), with 0 in `mask` where one is padding → (pictures, width)"""
+    if mask is None:
+        return states.mean(dim=1)
+    weights = mask.to(states)[..., None]
+    return (states * weights).sum(dim=1) / weights.sum(dim=1)
 
 
 def report_skipped(skipped: Sequence[tuple[str, str]], rows: int, strict: bool) -> None:

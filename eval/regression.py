@@ -1,7 +1,7 @@
 """Regression on frozen embeddings: valence and arousal, or the intensities of action units.
 
-Ridge on what the vision tower pools, one singular value decomposition for all penalties; the penalty of each target is
-chosen by CCC on a validation split.
+Ridge on what the vision tower pools and on the mean of its patches, as linear probes of DINOv2 have it; one singular
+value decomposition for all penalties, and each target's is chosen by CCC on a validation split.
 
 emocapclip eval regression --model M --benchmark affectnet-va --data-dir /data/AffectNet
 python -m emocapclip_hf.eval.regression --model M --benchmark affectnet-va --data-dir /data/AffectNet
@@ -137,7 +137,7 @@ def run(
         raise ValueError(f"ccc_over={ccc_over!r}: choose from {', '.join(CCC_OVER)}")
     first = folds[0].test.dataset
     names, protocol = target_names(first), protocol_of(first)
-    vectors = Vectors(checkpoint, **embedding)
+    vectors = Vectors(checkpoint, patch_mean=True, **embedding)
     predicted, truth, sequences, alphas = [], [], [], []
     for fold in folds:
         parts = [vectors.of(part) for part in (fold.train, fold.validation, fold.test)]
@@ -151,7 +151,7 @@ def run(
     if len(folds) > 1:
         protocol["fold"] = MEAN_OVER_FOLDS
     settings = {
-        "features": "pooled output of the vision tower, before the projection",
+        "features": "pooled output of the vision tower, before the projection, and the mean of its patches",
         "ccc": f"{ccc_kind}, over {'all rows' if ccc_over == 'all' else 'each video, then the mean'}",
         "alphas": alphas,
         "validation": folds[0].held_out or "the benchmark's own",

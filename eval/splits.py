@@ -39,10 +39,15 @@ class Part:
 
 
 class Vectors:
-    """What the vision tower pools of the rows of a part; every dataset is encoded once, however many parts it has."""
+    """
+    What the vision tower makes of the rows of a part; every dataset is encoded once, however many parts it has.
 
-    def __init__(self, checkpoint: Checkpoint, **embedding: Any):
-        self.checkpoint, self.embedding = checkpoint, embedding
+    Args:
+        patch_mean: beside what the tower pools, the mean of its patches, as linear probes of DINOv2 have it.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, patch_mean: bool = False, **embedding: Any):
+        self.checkpoint, self.patch_mean, self.embedding = checkpoint, patch_mean, embedding
         self._known: dict[str, Embedded] = {}
 
     def of(self, part: Part) -> tuple[torch.Tensor, Part]:
@@ -53,7 +58,8 @@ class Vectors:
             self._known[key] = embed_images(model, processor, part.dataset, **self.embedding)
         embedded = self._known[key]
         chosen = torch.isin(embedded.rows, torch.from_numpy(part.rows))
-        return embedded.pooled[chosen], Part(part.dataset, embedded.rows[chosen].numpy())
+        vectors = torch.cat([embedded.pooled, embedded.patch_mean], dim=1) if self.patch_mean else embedded.pooled
+        return vectors[chosen], Part(part.dataset, embedded.rows[chosen].numpy())
 
     def skipped(self) -> list[list[str]]:
         return [list(entry) for embedded in self._known.values() for entry in embedded.skipped]

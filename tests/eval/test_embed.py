@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPModel
 
 from emocapclip_hf.eval import embed
-from emocapclip_hf.eval.embed import embed_images
+from emocapclip_hf.eval.embed import embed_images, masked_mean
 
 
 @torch.no_grad()
@@ -30,6 +30,20 @@ def test_vectors_are_those_of_one_picture_at_a_time(model, processor, faces, pic
     embedded = embed_images(model, processor, faces, batch_size=3)
     torch.testing.assert_close(embedded.embeds, one_at_a_time(model, processor, pictures), atol=1e-5, rtol=0)
     assert embedded.rows.tolist() == list(range(len(faces))) and embedded.skipped == []
+
+
+@torch.no_grad()
+def test_patches_are_averaged(model, processor, faces, pictures):
+    embedded = embed_images(model, processor, faces, batch_size=3)
+    for picture, mean in zip(pictures, embedded.patch_mean, strict=True):
+        states = model.get_image_features(**processor(images=picture, return_tensors="pt")).last_hidden_state[0]
+        patches = model.vision_model.post_layernorm(states[1:])  # the first is the class token
+        torch.testing.assert_close(mean, sum(patches) / len(patches), atol=1e-5, rtol=0)
+
+
+def test_padding_is_no_patch():
+    states, mask = torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[1, 1, 0]])
+    assert masked_mean(states, mask).tolist() == [[2.0]] and masked_mean(states, None).item() == pytest.approx(13 / 3)
 
 
 @torch.no_grad()

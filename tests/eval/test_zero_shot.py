@@ -141,7 +141,7 @@ def test_local_scores_without_a_local_head(checkpoint, benchmark):
 
 
 def test_an_unknown_scoring(checkpoint):
-    embedded = Embedded(torch.ones(1, 24), torch.ones(1, 24), torch.arange(1), [])
+    embedded = Embedded(*torch.ones(3, 1, 24), torch.arange(1), [])
     with pytest.raises(ValueError, match="scoring='best': choose from global, local, both"):
         probabilities(checkpoint.model, EncodedPrompts.of(checkpoint, {"happy": ["happy"]}), embedded, "best")
 
