@@ -71,6 +71,23 @@ class EpochBatches(Sampler[list[int]]):
             yield order[start : start + self.batch_size].tolist()
 
 
+def _from_living_workers(loader: DataLoader) -> Iterator[dict[str, Any]]:
+    """Its batches. A worker that dies while it hands one over leaves a broken connection, which says nothing of it."""
+    try:
+        yield from loader
+    except (OSError, EOFError) as error:
+        workers = getattr(loader._iterator, "_workers", [])
+        for worker in workers:
+            worker.join(timeout=1)  # its connection breaks a moment before it is gone
+        dead = [str(worker.pid) for worker in workers if not worker.is_alive()]
+        if not dead:
+            raise
+        raise RuntimeError(
+            f"DataLoader worker (pid {', '.join(dead)}) died. Was it killed for want of memory? Lower "
+            "--dataloader-num-workers, and go on with --resume."
+        ) from error
+
+
 def training_batches(
     rows: Dataset, collator: EmoCapCollator, order: EpochBatches, first: int, last: int, num_workers: int = 0
 ) -> Generator[dict[str, Any], None, None]:
@@ -90,7 +107,7 @@ def training_batches(
             epoch, first_row = order.place(number)
             collator.set_epoch(epoch)
             order.set_position(epoch, first_row)
-            for batch in loader:
+            for batch in _from_living_workers(loader):
                 yield batch
                 number += 1
                 if number == last:

@@ -3,10 +3,11 @@
 from contextlib import closing
 from itertools import chain
 from multiprocessing import get_context
+from types import SimpleNamespace
 
 import pytest
 
-from emocapclip_hf.training.batches import EpochBatches, training_batches
+from emocapclip_hf.training.batches import EpochBatches, _from_living_workers, training_batches
 
 
 def epoch_of(batches, epoch, first_row=0):
@@ -74,3 +75,20 @@ def test_workers_end_with_the_process_that_raises():
     status = process.exitcode
     process.kill()
     assert status == 143
+
+
+@pytest.mark.parametrize(("alive", "error"), [(False, RuntimeError), (True, ConnectionResetError)])
+def test_a_connection_that_a_dead_worker_leaves_is_said_to_be_its(alive, error):
+    worker = SimpleNamespace(pid=7, is_alive=lambda: alive, join=lambda timeout: None)
+
+    class Broken:
+        _iterator = SimpleNamespace(_workers=[worker])
+
+        def __iter__(self):
+            yield {"row": 0}
+            raise ConnectionResetError(104, "Connection reset by peer")
+
+    batches = _from_living_workers(Broken())
+    assert next(batches) == {"row": 0}
+    with pytest.raises(error, match="Connection reset" if alive else r"DataLoader worker \(pid 7\) died.*--resume"):
+        next(batches)
