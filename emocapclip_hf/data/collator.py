@@ -17,6 +17,7 @@ from .augmentation import Change, FaceAugmentation, apply_change, row_generator
 from .caption import LEVELS
 from .image_cache import middle_square
 from .sides import swap_sides
+from .token_memory import TokenMemory
 
 _SENTENCES, _PIXELS = 0, 1  # purposes of random numbers
 MARGIN = 8 / 7  # pixels beyond the model's size to crop from, as in 256 for 224
@@ -71,6 +72,7 @@ class EmoCapCollator:
         self.seed = seed
         self.label_columns = tuple(label_columns)
         self.unsampled = unsampled
+        self._tokens = TokenMemory(processor.tokenizer)
         # In shared memory, so that workers that live on (persistent_workers) learn of the next epoch.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -84,10 +86,10 @@ class EmoCapCollator:
         chosen = [self._choose_sentences(epoch, row) for row in rows]
         captions = [_caption(*each) for each in zip(rows, chosen, changes, strict=True)]
         batch = self._pixels([row["image"] for row in rows], changes)
-        batch |= caption_inputs(read_captions(captions), self._tokenize)
+        batch |= caption_inputs(read_captions(captions), self._tokens)
         if self.unsampled:
             rest = [_unsampled(*each) for each in zip(rows, chosen, changes, strict=True)]
-            batch |= sentence_inputs(rest, self._tokenize, "unsampled_") | {"unsampled_captions": rest}
+            batch |= sentence_inputs(rest, self._tokens, "unsampled_") | {"unsampled_captions": rest}
         batch["row"] = torch.tensor([row["row"] for row in rows])
         for column in self.label_columns:
             batch[column] = (
@@ -125,11 +127,6 @@ class EmoCapCollator:
             return dict(self.processor(images=[picture.round_().byte() for picture in pictures], return_tensors="pt"))
         # In a worker process default_collate stacks right into the memory that the main process reads.
         return {"pixel_values": default_collate([normalise(picture, image_processor) for picture in pictures])}
-
-    def _tokenize(self, texts: list[str]) -> dict[str, torch.Tensor]:
-        """What the tokenizer returns as tensors, without the slow way in which it makes them of lists."""
-        encoding = self.processor.tokenizer(texts, padding=True)
-        return {name: torch.from_numpy(np.array(ids)) for name, ids in encoding.items()}
 
 
 def output_size(image_processor: Any) -> tuple[int, int]:
