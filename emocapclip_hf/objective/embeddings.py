@@ -151,9 +151,23 @@ class Embedder(nn.Module):
             if batch.get("pixel_attention_mask") is not None:
                 embeddings.patch_mask = batch["pixel_attention_mask"].bool()
             if "unsampled_input_ids" in batch:
-                with torch.no_grad():
-                    embeddings.unsampled = self._captions(batch, ["unsampled"])["unsampled"]
+                embeddings.unsampled = self._unsampled(batch, embeddings.captions["local"])
         return embeddings
+
+    @torch.no_grad()
+    def _unsampled(self, batch: Mapping[str, torch.Tensor], sampled: Captions) -> Captions:
+        """Many of these sentences were sampled for another face: those are embedded already."""
+        input_ids, owners, attention_mask = present_captions(batch, "unsampled")
+        keys = caption_keys(input_ids, attention_mask)
+        new = ~torch.isin(keys, sampled.keys)
+        texts = {"unsampled": Texts(input_ids[new], None if attention_mask is None else attention_mask[new], keys[new])}
+        embeds = sampled.embeds.new_empty(len(keys), sampled.embeds.shape[1])
+        if new.any():
+            embeds[new] = self._embed(texts)["unsampled"].to(embeds.dtype)
+        if not new.all():
+            known, order = sampled.keys.sort()
+            embeds[~new] = sampled.embeds[order[torch.searchsorted(known, keys[~new])]]
+        return Captions(embeds, owners, keys)
 
     def _captions(self, batch: Mapping[str, torch.Tensor], levels: Iterable[str]) -> dict[str, Captions]:
         found = {level: present_captions(batch, level) for level in levels}

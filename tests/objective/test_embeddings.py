@@ -42,6 +42,30 @@ def test_embeds_what_the_model_embeds():
     )
 
 
+@pytest.mark.parametrize("new", [0, 5])
+def test_unsampled_sentences_that_another_face_has_sampled_are_not_read_again(new):
+    model, batch = shared_model().eval(), shared_batch()
+    ids, mask = batch["unsampled_input_ids"], batch["unsampled_attention_mask"]
+    places = batch["unsampled_mask"].nonzero()[:new]
+    for number, (image, sentence) in enumerate(places):
+        length = int(mask[image, sentence].sum())
+        ids[image, sentence, :length] = ids[image, sentence, :length].flip(0)
+        ids[image, sentence, 0] = number + 3
+    read = []
+    hook = model.text_model.register_forward_pre_hook(lambda _, args, kwargs: read.append(kwargs), with_kwargs=True)
+    embedder = Embedder(model, levels=["local"])
+    embeddings = embedder(batch)
+    hook.remove()
+    texts = sum(len(call["input_ids"]) for call in read)
+    assert texts == len(embeddings.captions["local"].keys.unique()) + new
+    input_ids, owners, attention_mask = present_captions(batch, "unsampled")
+    expected = F.normalize(model.get_text_features(input_ids, attention_mask).pooler_output, dim=-1)
+    torch.testing.assert_close(embeddings.unsampled.embeds, expected)
+    assert not embeddings.unsampled.embeds.requires_grad
+    assert torch.equal(embeddings.unsampled.owners, owners)
+    assert torch.equal(embeddings.unsampled.keys, caption_keys(input_ids, attention_mask))
+
+
 @pytest.mark.parametrize("towers", ["clip", "siglip2", "convnextv2"])
 def test_own_positives_give_the_loss_of_the_model(towers):
     torch.manual_seed(0)
