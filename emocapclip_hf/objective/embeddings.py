@@ -160,10 +160,10 @@ class Embedder(nn.Module):
         input_ids, owners, attention_mask = present_captions(batch, "unsampled")
         keys = caption_keys(input_ids, attention_mask)
         new = ~torch.isin(keys, sampled.keys)
-        texts = {"unsampled": Texts(input_ids[new], None if attention_mask is None else attention_mask[new], keys[new])}
         embeds = sampled.embeds.new_empty(len(keys), sampled.embeds.shape[1])
         if new.any():
-            embeds[new] = self._embed(texts)["unsampled"].to(embeds.dtype)
+            texts = Texts(input_ids[new], None if attention_mask is None else attention_mask[new], keys[new])
+            embeds[new] = self._embed({"unsampled": texts})["unsampled"]
         if not new.all():
             known, order = sampled.keys.sort()
             embeds[~new] = sampled.embeds[order[torch.searchsorted(known, keys[~new])]]
