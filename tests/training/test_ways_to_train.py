@@ -10,6 +10,7 @@ import datasets
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from processes import shared_batch, shared_model
 from torch._dynamo.utils import counters
 from training_runs import flags, log_lines, same, weights
@@ -95,6 +96,24 @@ def test_compiled_towers_train_alike_and_are_compiled_once(run, monkeypatch):
     graphs = counters["stats"]["unique_graphs"]
     assert 2 <= graphs <= 4, graphs
     assert not any(module._compiled_call_impl for module in model.modules())
+
+
+def test_bf16_trains_nearly_alike(run):
+    _, plain = run(name="plain")
+    AcceleratorState._reset_state()  # a process has one precision
+    try:
+        model, half = run("--mixed-precision", "bf16", name="half")
+    finally:
+        AcceleratorState._reset_state()
+    ours, theirs = ([line["loss"] for line in log_lines(folder, "loss")] for folder in (half, plain))
+    assert len(ours) == 3 and ours == pytest.approx(theirs, rel=0.02) and ours != theirs
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def test_gradient_checkpointing_trains_the_same(run):
+    (_, plain), (_, checkpointed) = run(name="plain"), run("--gradient-checkpointing", name="checkpointed")
+    ours, theirs = ([line["loss"] for line in log_lines(folder, "loss")] for folder in (checkpointed, plain))
+    assert len(ours) == 3 and ours == pytest.approx(theirs, abs=1e-5)
 
 
 def test_what_no_loss_depends_on_is_not_trained(materials):
