@@ -45,9 +45,9 @@ ITSELF = {"guide": "self", "guided_by": "text", "threshold": 0.9, **LATE}
 COARSE = {"global": ALIKE, "summary": ALIKE}
 FULL = "+ local, mined"
 VARIANTS = {
-    "global": ["--summary-weight", "0", "--local-weight", "0"],
-    "global + summary": ["--local-weight", "0"],
-    "+ local": [],
+    "global": [*mining(), "--summary-weight", "0", "--local-weight", "0"],
+    "global + summary": [*mining(), "--local-weight", "0"],
+    "+ local": mining(),  # own captions only: the recipe mines
     FULL: mining(**COARSE, local=[SENTENCES, ITSELF]),
     "oracle": mining(**every_level(guided_by="truth")),
     "mined: global and summary only": mining(**COARSE),
