@@ -15,7 +15,7 @@ class TokenMemory:
 
     Args:
         tokenizer: with a padding token.
-        capacity: how many texts to remember, the latest; some 10 MB at the default.
+        capacity: how many texts to remember, the latest.
     """
 
     def __init__(self, tokenizer: Any, capacity: int = 2**15):
@@ -48,7 +48,7 @@ class TokenMemory:
         return found
 
     def _padded(self, name: str, rows: list[np.ndarray], present: np.ndarray) -> torch.Tensor:
-        padding = {"input_ids": self.tokenizer.pad_token_id, "token_type_ids": self.tokenizer.pad_token_type_id}
-        values = np.full(present.shape, padding.get(name, 0), dtype=np.int64)
+        padding = self.tokenizer.pad_token_id if name == "input_ids" else 0
+        values = np.full(present.shape, padding, dtype=np.int64)
         values[present] = np.concatenate(rows)
         return torch.from_numpy(values)

@@ -32,7 +32,7 @@ def test_a_text_is_read_once_while_it_is_remembered(tokenizer):
     read = []
 
     class Watched:
-        padding_side, pad_token_id, pad_token_type_id, init_kwargs = "right", tokenizer.pad_token_id, 0, {}
+        padding_side, pad_token_id, init_kwargs = "right", tokenizer.pad_token_id, {}
 
         def __call__(self, texts, padding):
             read.extend(texts)

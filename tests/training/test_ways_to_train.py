@@ -111,7 +111,9 @@ def test_bf16_trains_nearly_alike(run):
 
 
 def test_gradient_checkpointing_trains_the_same(run):
-    (_, plain), (_, checkpointed) = run(name="plain"), run("--gradient-checkpointing", name="checkpointed")
+    (_, plain), (model, checkpointed) = run(name="plain"), run("--gradient-checkpointing", name="checkpointed")
+    towers = [module for module in model.modules() if hasattr(module, "gradient_checkpointing")]
+    assert towers and all(module.gradient_checkpointing for module in towers)
     ours, theirs = ([line["loss"] for line in log_lines(folder, "loss")] for folder in (checkpointed, plain))
     assert len(ours) == 3 and ours == pytest.approx(theirs, abs=1e-5)
 
