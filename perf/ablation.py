@@ -28,6 +28,7 @@ ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "configs" / "synthfaces.yaml"
 RESULTS = ROOT / "perf" / "ablation.jsonl"
 THIRDS = 3
+SEEDS = 3
 
 
 def mining(**rules) -> list[str]:
@@ -58,7 +59,19 @@ VARIANTS = {
     "mined: both modalities agree": mining(**every_level(guided_by="agree", top_k=8, **LATE)),
     "mined: the model itself, cosine": mining(**every_level(calibration="cosine", threshold=0.9, **LATE)),
 }
-EQUAL_TIME = ("global", "global + summary", "+ local")
+PARTS = ("global", "global + summary", "+ local", FULL, "oracle")
+EQUAL_TIME = PARTS[:3]
+SHOWN = (
+    "zero-shot UAR, 8 emotions",
+    "zero-shot UAR, 11 compounds",
+    "linear probe UAR, 8 emotions",
+    "caption R@1",
+    "action units AUC, global embedding",
+    "action units AUC, local head",
+    "first sentence true, global embedding",
+    "first sentence true, local head",
+)
+COLOURS = ("#4a7fb0", "#3d8f5f", "#b0643c")
 
 
 def run(name: str, seed: int, steps: int) -> dict:
@@ -129,27 +142,42 @@ def groups(found: list[dict]) -> dict[tuple[str, int], list[dict]]:
 
 
 def print_tables(found: list[dict]) -> None:
+    """What each part is worth, what each way of mining is worth, and what it finds while the model trains."""
     grouped = groups(found)
+    parts = {f"{name}, {steps} steps": runs for (name, steps), runs in grouped.items() if name in PARTS}
     names = list(dict.fromkeys(name for one in found for name in one["measures"]))
-    print(f"| | steps | runs | {' | '.join(names)} |\n|---|---:|---:|{'---:|' * len(names)}")
-    for (variant, steps), runs in grouped.items():
-        row = cells(runs)
-        shown = [f"{row[name][0]:.3f} ± {row[name][1]:.3f}" if name in row else "" for name in names]
-        print(f"| {variant} | {steps} | {len(runs)} | {' | '.join(shown)} |")
-    print("\n| | level | precision, by thirds | recall, by thirds |\n|---|---|---|---|")
-    for (variant, _), runs in grouped.items():
+    print_table(list(parts), {name: [cell(runs, name) for runs in parts.values()] for name in names})
+    ways = {name: runs for (name, steps), runs in grouped.items() if runs[0]["mining"] or name == "+ local"}
+    print_table(list(SHOWN), {way: [cell(runs, name) for name in SHOWN] for way, runs in ways.items()})
+    quality = {}
+    for way, runs in ways.items():
         for level in ("global", "summary", "local"):
             key = f"{level}_image_to_text_mining"
-            if f"{key}_precision" in runs[0]["mining"]:
-                columns = [
+            if way != "oracle" and f"{key}_precision" in runs[0]["mining"]:
+                quality[f"{way} | {level}"] = [
                     thirds([one["mining"][f"{key}_{what}"] for one in runs]) for what in ("precision", "recall")
                 ]
-                print(f"| {variant} | {level} | {' | '.join(columns)} |")
+    print_table(["level", "precision, by thirds", "recall, by thirds"], quality)
+
+
+def print_table(columns: list[str], rows: dict[str, list[str]]) -> None:
+    print(f"| | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}")
+    for name, values in rows.items():
+        print(f"| {name} | {' | '.join(values)} |")
+    print()
+
+
+def cell(runs: list[dict], name: str) -> str:
+    if name not in cells(runs):
+        return ""
+    mean, deviation, count = cells(runs)[name]
+    shown = f"{mean:.3f}" if ", by " in name else f"{mean:.3f} ± {deviation:.3f}"
+    return shown if count >= SEEDS else f"{shown} ({count} run{'s' * (count > 1)})"
 
 
 def thirds(seeds: list[list[float | None]]) -> str:
     means = [[value for value in third if value is not None] for third in zip(*seeds, strict=True)]
-    return ", ".join(f"{statistics.fmean(some):.2f}" if some else "nothing mined" for some in means)
+    return ", ".join(f"{statistics.fmean(some):.2f}" if some else "none" for some in means)
 
 
 def plot(found: list[dict], path: Path) -> None:
@@ -161,27 +189,27 @@ def plot(found: list[dict], path: Path) -> None:
 
     steps = min(one["steps"] for one in found)
     grouped = {variant: cells(runs) for (variant, made), runs in groups(found).items() if made == steps}
-    names = [name for name in grouped[max(grouped, key=lambda variant: len(grouped[variant]))] if "chance" not in name]
-    columns = 3
-    figure, panels = pyplot.subplots(-(-len(names) // columns), columns, figsize=(13, 2.6 * -(-len(names) // columns)))
-    for panel, name in zip(panels.flat, names, strict=False):
+    columns = 4
+    figure, panels = pyplot.subplots(-(-len(SHOWN) // columns), columns, figsize=(15, 5.4), sharey=True)
+    for panel, name in zip(panels.flat, SHOWN, strict=True):
         some = {variant: row[name] for variant, row in grouped.items() if name in row}
         means, deviations, _ = zip(*some.values(), strict=True)
-        panel.barh(list(some), means, xerr=deviations, color=["#b0643c" if "oracle" in v else "#4a7fb0" for v in some])
-        panel.invert_yaxis()
+        places = [list(grouped).index(variant) for variant in some]
+        colours = [COLOURS[1 if v == FULL else 2 if v == "oracle" else 0] for v in some]
+        panel.barh(places, means, xerr=deviations, color=colours)
+        panel.set_yticks(range(len(grouped)), list(grouped))
         panel.set_title(name, fontsize=10)
-        panel.tick_params(labelsize=7)
-    for panel in panels.flat[len(names) :]:
-        panel.remove()
+        panel.tick_params(labelsize=8)
+    panels.flat[0].invert_yaxis()  # of all, they share it
     figure.suptitle(f"SynthFaces, {steps} steps; mean and deviation over seeds")
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=100)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--results", type=Path, default=RESULTS, help="a file of results, one run a line")
     parser.add_argument(
