@@ -40,8 +40,8 @@ def every_level(**rule) -> dict:
 
 
 LATE = {"warmup_steps": 250}  # a new model has nothing to guide with before
-ALIKE = {"guide": "captions", "guided_by": "text", "by_level": "summary", "threshold": 0.7}
-SENTENCES = {"guide": "captions", "guided_by": "text", "calibration": "cosine", "threshold": 0.9}
+ALIKE = {"guide": "captions", "guided_by": "text", "by_level": ["global", "summary"], "threshold": 0.85}
+SENTENCES = {"guide": "captions", "guided_by": "text", "calibration": "cosine", "threshold": 0.7}
 ITSELF = {"guide": "self", "guided_by": "text", "threshold": 0.9, **LATE}
 COARSE = {"global": ALIKE, "summary": ALIKE}
 FULL = "+ local, mined"
@@ -144,9 +144,13 @@ def groups(found: list[dict]) -> dict[tuple[str, int], list[dict]]:
 def print_tables(found: list[dict]) -> None:
     """What each part is worth, what each way of mining is worth, and what it finds while the model trains."""
     grouped = groups(found)
-    parts = {f"{name}, {steps} steps": runs for (name, steps), runs in grouped.items() if name in PARTS}
+    by_part = sorted((steps, PARTS.index(name)) for name, steps in grouped if name in PARTS)
+    parts = {f"{PARTS[place]}, {steps} steps": grouped[PARTS[place], steps] for steps, place in by_part}
     names = list(dict.fromkeys(name for one in found for name in one["measures"]))
-    print_table(list(parts), {name: [cell(runs, name) for runs in parts.values()] for name in names})
+    print_table(
+        [*parts, "full less global", "mined of the oracle's gain"],
+        {name: [*(cell(runs, name) for runs in parts.values()), *gains(grouped, name)] for name in names},
+    )
     ways = {name: runs for (name, steps), runs in grouped.items() if runs[0]["mining"] or name == "+ local"}
     print_table(list(SHOWN), {way: [cell(runs, name) for name in SHOWN] for way, runs in ways.items()})
     quality = {}
@@ -173,6 +177,18 @@ def cell(runs: list[dict], name: str) -> str:
     mean, deviation, count = cells(runs)[name]
     shown = f"{mean:.3f}" if ", by " in name else f"{mean:.3f} ± {deviation:.3f}"
     return shown if count >= SEEDS else f"{shown} ({count} run{'s' * (count > 1)})"
+
+
+def gains(grouped: dict[tuple[str, int], list[dict]], name: str) -> tuple[str, str]:
+    """In points, what the full method gains over the global level alone; and mining, of what true positives would."""
+    steps = min(steps for _, steps in grouped)
+    means = {part: cells(grouped.get((part, steps), [])).get(name, (None,))[0] for part in PARTS}
+    whole, part = (
+        None if None in (means[better], means[worse]) else means[better] - means[worse]
+        for better, worse in ((FULL, "global"), (FULL, "+ local"))
+    )
+    ceiling = None if part is None or means["oracle"] is None else means["oracle"] - means["+ local"]
+    return f"{100 * whole:+.0f}" if whole else "", f"{part / ceiling:.0%}" if ceiling else ""
 
 
 def thirds(seeds: list[list[float | None]]) -> str:

@@ -133,8 +133,6 @@ def retrieval(model, processor, faces: Encoded, test: datasets.Dataset, has_loca
     by_caption = images @ encode_texts(model, processor, captions).T  # (faces, captions)
     top = by_caption.argmax(dim=1).tolist()
     found = {"caption R@1": float(np.mean([captions[t] == caption for t, caption in zip(top, captions, strict=True)]))}
-    mean_own = own.float() / own.sum(dim=1, keepdim=True).clamp_min(1)
-    summaries = images @ encode_texts(model, processor, list(rows["summary_caption"])).T
     true = true_sentences(rows, sentences)
     found["sentence R@1, by one who knows the truth"] = (own.sum(dim=1) / true.sum(dim=1).clamp_min(1)).mean().item()
     found["first sentence true, by chance"] = true.float().mean().item()
@@ -142,9 +140,6 @@ def retrieval(model, processor, faces: Encoded, test: datasets.Dataset, has_loca
         first = scores.argmax(dim=1, keepdim=True)
         found[f"sentence R@1, {way}"] = own.gather(1, first).float().mean().item()
         found[f"first sentence true, {way}"] = true.gather(1, first).float().mean().item()
-        # a whole caption: its global and summary sentence, and the mean over its local ones
-        whole = by_caption + summaries + scores @ mean_own.T  # (faces, faces)
-        found[f"whole caption R@1, {way}"] = (whole.argmax(dim=1) == torch.arange(GALLERY)).float().mean().item()
     return found
 
 

@@ -47,7 +47,8 @@ class MiningRule:
         soft: weigh a mined positive by its similarity; own captions weigh 1.
         warmup_steps: before, the level's rule that comes before this one, or own captions only.
         by_level: whose captions are compared where texts guide; default: the level's own. With "summary" for "global",
-            faces are alike if their summaries are, which say more.
+            faces are alike if their summaries are, which say more; with ["global", "summary"] if what both say
+            together is.
     """
 
     guided_by: str = "none"
@@ -58,16 +59,16 @@ class MiningRule:
     mutual: bool = False
     soft: bool = False
     warmup_steps: int = 0
-    by_level: str | None = None
+    by_level: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if self.guided_by not in GUIDED_BY:
             raise ValueError(f"guided_by is {self.guided_by!r}; choose from {', '.join(GUIDED_BY)}")
         if self.calibration not in CALIBRATIONS:
             raise ValueError(f"calibration is {self.calibration!r}; choose from {', '.join(CALIBRATIONS)}")
-        if self.by_level not in (None, "global", "summary"):
+        if not set(self._by_levels) <= {"global", "summary"}:
             raise ValueError(
-                f"by_level is {self.by_level!r}; it is global or summary, of which each image has one caption"
+                f"by_level is {self.by_level!r}; it is global or summary or both, of which each image has one caption"
             )
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"top_k is {self.top_k}; it must be at least 1. guided_by='none' mines nothing")
@@ -79,6 +80,14 @@ class MiningRule:
                 f"guided_by={self.guided_by!r} with no limit would make every pair a positive. Set threshold, top_k "
                 "or top_fraction."
             )
+
+    @property
+    def _by_levels(self) -> tuple[str, ...]:
+        return (self.by_level,) if isinstance(self.by_level, str) else tuple(self.by_level or ())
+
+    def compared(self, level: str) -> tuple[str, ...]:
+        """Whose captions are compared where texts guide this level's mining."""
+        return self._by_levels or (level,)
 
     @property
     def needs_texts(self) -> bool:
@@ -182,7 +191,7 @@ class PositiveMiner:
         for level, some in self.rules.items():
             if level not in LEVELS:
                 raise ValueError(f"there is a mining rule for {level!r}; the levels are {', '.join(LEVELS)}")
-            if level == "local" and any(rule.by_level is not None for rule in some):
+            if level == "local" and any(rule.compared(level) != (level,) for rule in some):
                 raise ValueError("the local level compares local sentences: leave by_level out of its mining rule")
             starts = [rule.warmup_steps for rule in some]
             if any(later <= earlier for earlier, later in pairwise(starts)):
@@ -208,7 +217,8 @@ class PositiveMiner:
         Args:
             level: whose rule to follow.
             candidates: the captions.
-            texts: (captions, guide dim), the guide's embeddings of them.
+            texts: (captions, guide dim), the guide's embeddings of them; (levels, captions, guide dim) where the rule
+                compares the captions of several.
             images: (images of all processes, guide dim), the guide's embeddings of the images.
             truth: (images here, captions), bool, for guided_by="truth".
             step: of training, which says what rule is in force.
@@ -261,7 +271,7 @@ def neighbours(
     """Which captions (or images) are near one of an image's own, by one modality's embeddings.
 
     Args:
-        vectors: (captions, dim), of all processes.
+        vectors: (captions, dim), of all processes; (levels, captions, dim) is as much as what all levels say together.
         owners: (captions,), the image each belongs to.
         layout, images: how captions and images lie on the processes.
         rule: calibration, limits and softness.
@@ -300,12 +310,15 @@ def calibration(vectors: torch.Tensor, rule: MiningRule) -> Callable[[torch.Tens
     """What makes vectors unit vectors whose dot products are the rule's similarities, by the captions of the batch."""
 
     def unit(some: torch.Tensor) -> torch.Tensor:
-        return F.normalize(some.to(torch.promote_types(some.dtype, torch.float32)), dim=1)
+        return F.normalize(some.to(torch.promote_types(some.dtype, torch.float32)), dim=-1)
+
+    def together(some: torch.Tensor) -> torch.Tensor:
+        return some if some.ndim == 2 else F.normalize(some.sum(dim=0), dim=-1)
 
     if rule.calibration == "cosine":
-        return unit
-    mean = unit(vectors).mean(dim=0)
-    return lambda some: F.normalize(unit(some) - mean, dim=1)
+        return lambda some: together(unit(some))
+    mean = unit(vectors).mean(dim=-2, keepdim=True)
+    return lambda some: together(F.normalize(unit(some) - mean, dim=-1))
 
 
 def _least_similarities(

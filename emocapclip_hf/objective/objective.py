@@ -148,22 +148,8 @@ class GlobalLocalObjective:
         rule = self.miner.rule(level, step)
         if not rule.needs_texts:
             return None
-        compared = rule.by_level or level
-        if compared not in guide.captions:
-            raise ValueError(
-                f"Mining at the {level} level compares captions of the {compared} level, which is off and no guide "
-                f"embeds. Give {compared}_weight a value, or leave by_level out."
-            )
-        if guide.captions[compared] is embeddings.captions.get(level):  # gathered already
-            return candidates.embeds.detach()
-        embeds, here = guide.captions[compared].embeds, candidates.captions
-        if len(embeds) != here.counts[here.rank]:
-            raise ValueError(
-                f"The guide has {len(embeds)} {compared} captions where the batch has {here.counts[here.rank]}. Embed "
-                "the same batch with both."
-            )
-        with torch.no_grad():
-            return gather_rows(embeds, here, "captions of the guide")
+        texts = [_gather_texts(guide, embeddings, name, level, candidates) for name in rule.compared(level)]
+        return texts[0] if len(texts) == 1 else torch.stack(texts)
 
     def _share(self, logits: torch.Tensor, positives: Positives) -> torch.Tensor:
         return (
@@ -219,6 +205,27 @@ def _gather_candidates(embeddings: Embeddings, level: str, images: RowLayout, ca
     owners, keys = gather_rows(numbers, captions, f"{level} owners and keys").unbind(dim=1)
     embeds = gather_rows(mine.embeds, captions, f"{level} captions")
     return Candidates(embeds, owners.contiguous(), keys.contiguous(), images, captions)
+
+
+def _gather_texts(
+    guide: Embeddings, embeddings: Embeddings, compared: str, level: str, candidates: Candidates
+) -> torch.Tensor:
+    """How the guide embeds the captions of the level to compare: (captions of all processes, guide dim)."""
+    if compared not in guide.captions:
+        raise ValueError(
+            f"Mining at the {level} level compares captions of the {compared} level, which is off and no guide "
+            f"embeds. Give {compared}_weight a value, or leave by_level out."
+        )
+    if guide.captions[compared] is embeddings.captions.get(level):  # gathered already
+        return candidates.embeds.detach()
+    embeds, here = guide.captions[compared].embeds, candidates.captions
+    if len(embeds) != here.counts[here.rank]:
+        raise ValueError(
+            f"The guide has {len(embeds)} {compared} captions where the batch has {here.counts[here.rank]}. Embed "
+            "the same batch with both."
+        )
+    with torch.no_grad():
+        return gather_rows(embeds, here, "captions of the guide")
 
 
 def _logits(embeddings: Embeddings, candidates: Candidates, level: str) -> torch.Tensor:

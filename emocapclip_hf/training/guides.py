@@ -129,12 +129,13 @@ class MiningGuide:
         found: dict[str, str] = {}
         for level in self.levels:
             rule = self.miner.rule(level, step)
-            compared, kind = rule.by_level or level, _guide_of(rule, self._default)
-            if rule.needs_texts and found.setdefault(compared, kind) != kind:
-                raise ValueError(
-                    f"The {compared} captions are compared by {found[compared]} and by {kind} from step {step}: give "
-                    "both rules the same guide."
-                )
+            kind = _guide_of(rule, self._default)
+            for compared in rule.compared(level) if rule.needs_texts else ():
+                if found.setdefault(compared, kind) != kind:
+                    raise ValueError(
+                        f"The {compared} captions are compared by {found[compared]} and by {kind} from step {step}: "
+                        "give both rules the same guide."
+                    )
 
     def _seen(self, batch: Mapping[str, Any], step: int) -> Embeddings | None:
         """The batch as each level's guide sees it; the objective fills in what only the model itself guides."""
@@ -149,10 +150,10 @@ class MiningGuide:
             return None
         captions, unsampled = {}, None
         for level, kind in kinds.items():
-            compared = rules[level].by_level or level
-            if kind in seen and compared in seen[kind].captions:
-                captions[compared] = seen[kind].captions[compared]
-                unsampled = seen[kind].unsampled if level == "local" else unsampled
+            for compared in rules[level].compared(level):
+                if kind in seen and compared in seen[kind].captions:
+                    captions[compared] = seen[kind].captions[compared]
+                    unsampled = seen[kind].unsampled if level == "local" else unsampled
         images = [some.image for some in seen.values() if some.image is not None]
         return Embeddings(images[0] if images else None, captions, unsampled=unsampled)
 

@@ -27,6 +27,7 @@ RULES = {
 }
 ALL_TRUE = {level: MiningRule("truth") for level in RULES}
 TEXT_ONLY = {level: MiningRule("text", top_k=2) for level in RULES}
+TEXT_ONLY["global"] = MiningRule("text", top_k=2, by_level=("global", "summary"))
 CASES = {
     "own positives": {},
     "mining": {"rules": RULES},

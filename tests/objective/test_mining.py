@@ -48,6 +48,26 @@ def test_sentences_that_were_not_sampled_find_captions_too(limits, mutual):
     assert found[0][2].any()  # an image of which nothing was sampled
 
 
+@pytest.mark.parametrize("calibration", ["cosine", "centred"])
+def test_what_several_levels_say_together(calibration):
+    """Each level's captions are calibrated for themselves; a face's vectors are added, however long each was."""
+    views = unit(2, 6, 4, generator=torch.Generator().manual_seed(0)) + 0.3
+    views[1] *= 5
+    together = torch.zeros(6, 4, dtype=torch.float64)
+    for view in views:
+        rows = [row / row.norm() for row in view]
+        mean = sum(rows) / len(rows) if calibration == "centred" else 0
+        together += torch.stack([(row - mean) / (row - mean).norm() for row in rows])
+    rule = MiningRule("text", calibration, threshold=0.3, by_level=["global", "summary"])
+    layout, owners = RowLayout((6,)), torch.arange(6)
+    found, _ = neighbours(views, owners, layout, layout, rule)
+    expected, _ = looped_neighbours(together, owners.tolist(), 6, MiningRule("text", "cosine", threshold=0.3))
+    torch.testing.assert_close(found, torch.tensor(expected).double())
+    for view in views:
+        alone, _ = neighbours(view, owners, layout, layout, rule)
+        assert not torch.equal(found, alone)
+
+
 @pytest.mark.parametrize("guided_by", ["text", "image", "cross", "agree"])
 def test_which_guide_makes_which_positives(guided_by):
     embeddings = random_embeddings([2, 1, 0, 2])
@@ -131,6 +151,7 @@ def test_the_oracle_takes_its_positives_from_the_truth():
         ({"guided_by": "text"}, "no limit"),
         ({"guided_by": "text", "calibration": "raw", "top_k": 1}, "raw.*centred"),
         ({"guided_by": "text", "top_k": 0}, "top_k is 0"),
+        ({"by_level": ["summary", "local"]}, "'local'.*global or summary or both"),
         ({"guided_by": "text", "top_fraction": 2.0}, "top_fraction is 2.0"),
     ],
 )

@@ -118,7 +118,8 @@ class TestGuide:
         alike = {"guide": "captions", "guided_by": "text", "threshold": 0.5}
         then = {"guided_by": "text", "top_k": 2, "warmup_steps": 5}
         at_last = {"warmup_steps": 9}
-        rules = {"global": alike | {"by_level": "summary"}, "summary": alike, "local": [alike, then, at_last]}
+        both = alike | {"by_level": ["global", "summary"]}
+        rules = {"global": both, "summary": alike, "local": [alike, then, at_last]}
         rows = datasets.Dataset.from_dict(
             {
                 "global_caption": ["She looks afraid.", "He looks happy."] * 4,
@@ -135,8 +136,12 @@ class TestGuide:
         batch |= {"global_caption": texts, "summary_caption": texts}
         batch["local_captions"] = [["a face"] * int(count) for count in batch["local_mask"].sum(dim=1)]
         at_first, later = (guide(batch, torch.device("cpu"), step, measured=False)["guide"] for step in (0, 5))
-        assert set(at_first.captions) == {"summary", "local"} and at_first.unsampled is None and at_first.image is None
-        assert set(later.captions) == {"summary"}  # the model itself does the rest
+        assert (
+            set(at_first.captions) == {"global", "summary", "local"}
+            and at_first.unsampled is None
+            and at_first.image is None
+        )
+        assert set(later.captions) == {"global", "summary"}  # the model itself does the rest
         objective = GlobalLocalObjective(miner=positive_miner(args))
         embeddings = objective.embedder(shared_model(torch.float32))(batch)
         found = objective(embeddings, step=5, guide=later).diagnostics
