@@ -179,7 +179,7 @@ def attention(model, processor, faces: Encoded, test: datasets.Dataset) -> dict[
     return {
         "attention's peak in the region": float(np.mean(hits)),
         "attention's peak in the region, by chance": float(np.mean(chances)),
-        "attention in the region, times chance": float(np.mean(lifts)),
+        "attention in the region, of chance": float(np.mean(lifts)),
     }
 
 
