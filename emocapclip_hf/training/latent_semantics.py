@@ -50,7 +50,7 @@ class LatentSemantics:
         svd = TruncatedSVD(min(dim, *(size - 1 for size in table.shape)), random_state=0)
         meanings = F.normalize(torch.from_numpy(svd.fit_transform(table)), dim=1).numpy()  # (captions, dim)
         said = table > 0
-        counts = np.asarray(said.sum(axis=0)).reshape(-1, 1)
+        counts = np.asarray(said.sum(axis=0), dtype=np.float32).reshape(-1, 1)
         self._phrases = (said.T @ (meanings - meanings.mean(axis=0))) / (counts + PRIOR)  # (phrases, dim)
 
     def __call__(self, texts: list[str]) -> torch.Tensor:
