@@ -41,17 +41,21 @@ def every_level(**rule) -> dict:
 
 
 LATE = {"warmup_steps": 250}  # a new model has nothing to guide with before
-ALIKE = {"guide": "captions", "guided_by": "text", "by_level": ["global", "summary"], "threshold": 0.85}
-SENTENCES = {"guide": "captions", "guided_by": "text", "calibration": "cosine", "threshold": 0.7}
+LATENT = {"guide": "captions", "guided_by": "text"}
+TOGETHER = {**LATENT, "by_level": ["global", "summary"], "threshold": 0.85}
+SUMMARIES = {**LATENT, "threshold": 0.8}
+SENTENCES = {**LATENT, "calibration": "cosine", "threshold": 0.7}
 ITSELF = {"guide": "self", "guided_by": "text", "threshold": 0.9, **LATE}
-COARSE = {"global": ALIKE, "summary": ALIKE}
 FULL = "+ local, mined"
 VARIANTS = {
     "global": [*mining(), "--summary-weight", "0", "--local-weight", "0"],
     "global + summary": [*mining(), "--local-weight", "0"],
     "+ local": mining(),  # own captions only: the recipe mines
-    FULL: mining(**COARSE, local=[SENTENCES, ITSELF]),
+    FULL: mining(**{"global": TOGETHER, "summary": SUMMARIES, "local": [SENTENCES, ITSELF]}),
     "oracle": mining(**every_level(guided_by="truth")),
+    "mined: summaries by both captions": mining(
+        **{"global": TOGETHER, "summary": TOGETHER, "local": [SENTENCES, ITSELF]}
+    ),
     "mined: all by the model itself": mining(**every_level(threshold=0.9, **LATE)),
     "mined: all by a moving average": mining(**every_level(guide="ema", threshold=0.9, **LATE)),
     "mined: both modalities agree": mining(**every_level(guided_by="agree", top_k=8, **LATE)),

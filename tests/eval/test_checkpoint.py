@@ -84,6 +84,7 @@ def test_a_model_without_texts_is_refused(tmp_path):
         load_checkpoint(str(tmp_path))
 
 
-def test_a_folder_that_is_not_there():
+def test_a_folder_that_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # after `make train` it is there
     with pytest.raises(FileNotFoundError, match="there is no folder runs/synthfaces/model"):
         load_checkpoint("runs/synthfaces/model")
