@@ -112,15 +112,12 @@ def read(results: Path) -> list[dict]:
 
 
 def equal_steps(results: Path, steps: int) -> dict[str, int]:
-    """How many steps each cheaper variant makes in the time that the full method takes."""
-    seconds: dict[str, list[float]] = {}
-    for found in read(results):
-        if found["steps"] == steps:
-            seconds.setdefault(found["variant"], []).append(found["seconds"])
+    """How many steps each cheaper variant makes in the time that the full method takes: by the first seed's runs,
+    which are made one after another."""
+    seconds = {one["variant"]: one["seconds"] for one in read(results) if (one["steps"], one["seed"]) == (steps, 0)}
     if FULL not in seconds:
         raise SystemExit(f"{results} has no run of {FULL!r} with {steps} steps to measure time by: make those first.")
-    full = statistics.median(seconds[FULL])
-    return {name: round(steps * full / statistics.median(seconds[name])) for name in EQUAL_TIME if name in seconds}
+    return {name: round(steps * seconds[FULL] / seconds[name]) for name in EQUAL_TIME if name in seconds}
 
 
 def cells(found: list[dict]) -> dict[str, tuple[float, float, int]]:
