@@ -163,7 +163,7 @@ def print_tables(found: list[dict]) -> None:
     print_table(list(SHOWN), {way: [cell(runs, name) for name in SHOWN] for way, runs in ways.items()})
     quality = {}
     for way, runs in ways.items():
-        # elsewhere the two directions are the same, or nearly
+        # where each modality guides the other the two directions differ; elsewhere hardly, or not at all
         directions = ("image_to_text", "text_to_image") if '"cross"' in VARIANTS[way][1] else ("image_to_text",)
         for level, direction in itertools.product(("global", "summary", "local"), directions):
             key = f"{level}_{direction}_mining"
