@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import yaml
 from ablation_measures import measures
 
 from emocapclip_hf.training import parse_arguments, train
@@ -47,23 +48,17 @@ def every_level(**rule) -> dict:
 
 
 LATE = {"warmup_steps": 250}  # a new model has nothing to guide with before
-LATENT = {"guide": "captions", "guided_by": "text"}
-TOGETHER = {**LATENT, "by_level": ["global", "summary"], "threshold": 0.85}
-SUMMARIES = {**LATENT, "threshold": 0.8}
-SENTENCES = {**LATENT, "calibration": "cosine", "threshold": 0.7}
-ITSELF = {"guide": "self", "guided_by": "text", "threshold": 0.9, **LATE}
+RECIPE = yaml.safe_load(CONFIG.read_text())["objective"]["mining"]  # level -> its rule
 FULL = "+ local, mined"
 VARIANTS = {
     "global": [*mining(), "--summary-weight", "0", "--local-weight", "0"],
     "global + summary": [*mining(), "--local-weight", "0"],
     "+ local": mining(),  # own captions only: the recipe mines
-    FULL: mining(**{"global": TOGETHER, "summary": SUMMARIES, "local": [SENTENCES, ITSELF]}),
+    FULL: mining(**RECIPE),
     "oracle": mining(**every_level(guided_by="truth")),
-    "mined: summaries by both captions": mining(
-        **{"global": TOGETHER, "summary": TOGETHER, "local": [SENTENCES, ITSELF]}
-    ),
+    "mined: summaries by both captions": mining(**RECIPE | {"summary": RECIPE["global"]}),
     "mined: captions by images": mining(
-        **{"global": guided_back(TOGETHER), "summary": guided_back(SUMMARIES), "local": [SENTENCES, ITSELF]}
+        **RECIPE | {level: guided_back(RECIPE[level]) for level in ("global", "summary")}
     ),
     "mined: all by the model itself": mining(**every_level(threshold=0.9, **LATE)),
     "mined: all by a moving average": mining(**every_level(guide="ema", threshold=0.9, **LATE)),
@@ -193,14 +188,14 @@ def cell(runs: list[dict], name: str) -> str:
 def gains(grouped: dict[tuple[str, int], list[dict]], name: str) -> tuple[str, str]:
     """In points, what the full method gains over the global level alone; and mining, of what true positives would."""
     steps = min(steps for _, steps in grouped)
-    means = {part: cells(grouped.get((part, steps), [])).get(name, (None,))[0] for part in PARTS}
-    whole, part = (
-        None if None in (means[better], means[worse]) else means[better] - means[worse]
-        for better, worse in ((FULL, "global"), (FULL, "+ local"))
-    )
-    ceiling = None if part is None or means["oracle"] is None else means["oracle"] - means["+ local"]
-    share = f"{part / ceiling:.0%}" if ceiling and ceiling > LEAST_GAIN else ""
-    return f"{100 * whole:+.0f}" if whole else "", share
+    found = {part: cells(runs) for (part, made), runs in grouped.items() if made == steps}
+    means = {part: row[name][0] for part, row in found.items() if name in row}
+    whole = share = ""
+    if ", by " not in name and {FULL, "global"} <= means.keys():
+        whole = f"{100 * (means[FULL] - means['global']):+.0f}"
+    if {FULL, "+ local", "oracle"} <= means.keys() and means["oracle"] - means["+ local"] > LEAST_GAIN:
+        share = f"{(means[FULL] - means['+ local']) / (means['oracle'] - means['+ local']):.0%}"
+    return whole, share
 
 
 def thirds(seeds: list[list[float | None]]) -> str:

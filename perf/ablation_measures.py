@@ -99,15 +99,20 @@ def action_units(model, processor, faces: Encoded, test: datasets.Dataset, has_l
     sentences = [action_unit_sentences(unit, split="test") for unit in ACTION_UNITS]
     flat = [sentence for some in sentences for sentence in some]
     texts = encode_texts(model, processor, flat).split([len(some) for some in sentences])
-    shown = [{entry["au"] for entry in entries} for entries in test["action_units"]]
+    shown = shown_units(test)
     areas: dict[str, list[float]] = {"global": [], "local": []}
-    for unit, text in zip(ACTION_UNITS, texts, strict=True):
-        truth = [unit in units for units in shown]
+    for truth, text in zip(shown.T, texts, strict=True):
         areas["global"].append(roc_auc_score(truth, (faces.images @ text.T).mean(dim=1)))
         if has_local_level:
             areas["local"].append(roc_auc_score(truth, model.get_local_scores(faces.patches, text).mean(dim=1)))
     names = {"global": "action units AUC, global embedding", "local": "action units AUC, local head"}
     return {names[way]: float(np.mean(values)) for way, values in areas.items() if values}
+
+
+def shown_units(rows: datasets.Dataset) -> np.ndarray:
+    """Which units act: (faces, units), bool."""
+    faces = [{entry["au"] for entry in entries} for entries in rows["action_units"]]
+    return np.array([[unit in units for unit in ACTION_UNITS] for units in faces])
 
 
 def retrieval(model, processor, faces: Encoded, test: datasets.Dataset, has_local_level: bool) -> dict[str, float]:

@@ -14,7 +14,8 @@ from pathlib import Path
 import datasets
 import numpy as np
 import torch
-from ablation_measures import BATCH, GALLERY, box_share, encode
+from ablation import CONFIG
+from ablation_measures import BATCH, GALLERY, box_share, encode, shown_units
 from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -27,7 +28,6 @@ from emocapclip_hf.training import parse_arguments
 from emocapclip_hf.training.setup import load_splits
 from emocapclip_hf.zero_shot import encode_texts
 
-CONFIG = Path(__file__).parent.parent / "configs" / "synthfaces.yaml"
 SEEN_FACES = 3000
 PENALTY = 30.0
 
@@ -41,12 +41,6 @@ def states(model: EmoCapCLIPModel, processor: EmoCapCLIPProcessor, rows: dataset
         layers = model.vision_model(pixels, output_hidden_states=True).hidden_states
         found.append(torch.stack([patch_states(model.vision_model, layer) for layer in layers]))
     return torch.cat(found, dim=1)
-
-
-def shown(rows: datasets.Dataset) -> np.ndarray:
-    """Which units act: (faces, units), bool."""
-    faces = [{entry["au"] for entry in entries} for entries in rows["action_units"]]
-    return np.array([[unit in units for unit in ACTION_UNITS] for units in faces])
 
 
 def region_share(rows: datasets.Dataset, side: int) -> np.ndarray:
@@ -80,7 +74,7 @@ def main() -> None:
     train, _, test = load_splits(parse_arguments(["--config", str(CONFIG)]).data)
     train, test = train.select(range(SEEN_FACES)), test.select(range(GALLERY))
 
-    truth, unseen_truth = shown(train), shown(test)
+    truth, unseen_truth = shown_units(train), shown_units(test)
     seen, unseen = (states(model, processor, rows).numpy() for rows in (train, test))
     patches = unseen.shape[2]
     share = region_share(test, round(patches**0.5))

@@ -32,7 +32,7 @@ def not_applicable(reason: str):
 
     @unittest.skip(reason)
     def test(self):
-        pass
+        self.fail(f"not skipped: {reason}")
 
     return test
 
